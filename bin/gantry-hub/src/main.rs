@@ -1,0 +1,3 @@
+//! gantry-hub: see docs/architecture.md.
+
+fn main() {}

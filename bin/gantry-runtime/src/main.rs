@@ -1,0 +1,3 @@
+//! gantry-runtime: see docs/architecture.md.
+
+fn main() {}

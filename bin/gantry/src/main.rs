@@ -1,0 +1,3 @@
+//! gantry: see docs/architecture.md.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! gantryd: see docs/architecture.md.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! distribution: see docs/architecture.md.

@@ -1,0 +1,1 @@
+//! engine-http: see docs/architecture.md.

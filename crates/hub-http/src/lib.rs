@@ -1,0 +1,1 @@
+//! hub-http: see docs/architecture.md.

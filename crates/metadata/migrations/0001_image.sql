@@ -1,0 +1,1 @@
+-- image: schema of the noun; see crates/metadata/src/lib.rs.

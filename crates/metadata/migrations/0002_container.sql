@@ -1,0 +1,1 @@
+-- container: schema of the noun; see crates/metadata/src/lib.rs.

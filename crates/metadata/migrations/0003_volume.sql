@@ -1,0 +1,1 @@
+-- volume: schema of the noun; see crates/metadata/src/lib.rs.

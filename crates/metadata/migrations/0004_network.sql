@@ -1,0 +1,1 @@
+-- network: schema of the noun; see crates/metadata/src/lib.rs.

@@ -1,0 +1,1 @@
+//! netdev: see docs/architecture.md.

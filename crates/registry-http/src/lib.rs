@@ -1,0 +1,1 @@
+//! registry-http: see docs/architecture.md.

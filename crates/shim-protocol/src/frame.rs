@@ -1,0 +1,1 @@
+//! Length-prefixed JSON with file descriptors over a unix socket.

@@ -1,0 +1,1 @@
+//! volume: see docs/architecture.md.

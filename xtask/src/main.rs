@@ -1,0 +1,3 @@
+//! xtask: see docs/architecture.md.
+
+fn main() {}
