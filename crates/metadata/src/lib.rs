@@ -13,8 +13,10 @@
 //! - Migrations are append-only files `migrations/NNNN_noun.sql`, applied in order, each in one
 //!   transaction; a database of a newer build is refused, never changed.
 
+pub mod container;
 mod database;
 mod migration;
+pub mod volume;
 
 pub use database::{Database, DatabaseError};
 pub use rusqlite;
