@@ -11,7 +11,7 @@ use gantry_engine_api::{
 use serde_json::{Value, json};
 
 fn written<T: serde::Serialize>(document: &T) -> Value {
-    serde_json::to_value(document).unwrap()
+    serde_json::to_value(document).expect("documents serialise")
 }
 
 #[test]
