@@ -1,5 +1,7 @@
 //! Behaviour of the volume service on a real directory and database.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
 use gantry_volume::{NewVolume, VolumeError, Volumes};
 use metadata::Database;
 use types::ContainerId;
