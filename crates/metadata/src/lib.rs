@@ -15,6 +15,7 @@
 
 mod database;
 mod migration;
+pub mod network;
 
 pub use database::{Database, DatabaseError};
 pub use rusqlite;

@@ -1,1 +1,4 @@
 //! sys: see docs/architecture.md.
+
+pub mod netlink;
+pub mod netns;
