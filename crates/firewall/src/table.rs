@@ -86,17 +86,16 @@ impl Table {
         self.commit(batch, "write the ruleset")
     }
 
-    /// Adds published ports, all or none.
+    /// Adds published ports, all or none; one that is there with the same target is no error.
     ///
     /// # Errors
-    /// [`FirewallError::Change`]: `EXIST` when one is there already with another target.
+    /// [`FirewallError::Change`]: `EXIST` when one is there with another target.
     pub fn publish(&mut self, publications: &[Publication]) -> Result<(), FirewallError> {
         if publications.is_empty() {
             return Ok(());
         }
         let mut batch = Batch::new();
-        let flags = flag::CREATE | flag::EXCLUSIVE;
-        self.write_elements(&mut batch, NEWSETELEM, flags, (publications, Part::Whole));
+        self.write_elements(&mut batch, NEWSETELEM, flag::CREATE, (publications, Part::Whole));
         self.commit(batch, "publish ports")
     }
 

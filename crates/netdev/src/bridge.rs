@@ -7,10 +7,14 @@ use crate::{
     route::new_address,
     sysctl::{self, Family},
     wire::{
-        AF_UNSPEC, IFF_UP, IFLA_ADDRESS, IFLA_BR_FORWARD_DELAY, IFLA_BR_STP_STATE, IFLA_IFNAME,
-        IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_MTU, RTM_NEWLINK, ifinfomsg,
+        AF_UNSPEC, IFF_UP, IFLA_ADDRESS, IFLA_BR_FORWARD_DELAY, IFLA_BR_STP_STATE, IFLA_IFALIAS,
+        IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_MTU, RTM_NEWLINK,
+        ifinfomsg,
     },
 };
+
+/// Marks the bridges that were made here: one that was found is never removed.
+pub(crate) const ALIAS: &str = "made by gantry";
 
 /// The bridge that is wanted.
 #[derive(Debug, Clone)]
@@ -70,7 +74,11 @@ impl RouteSocket {
             messages.push(new_address(link.index, spec.address));
         }
         let up = ifinfomsg(AF_UNSPEC, link.index, IFF_UP, IFF_UP);
-        messages.push(Message::new(RTM_NEWLINK, flag::ACK, &up));
+        let mut switch_on = Message::new(RTM_NEWLINK, flag::ACK, &up);
+        if is_new {
+            switch_on.put(IFLA_IFALIAS, ALIAS.as_bytes());
+        }
+        messages.push(switch_on);
         self.netlink
             .transact(messages)
             .map_err(|source| NetdevError::Configure { name: spec.name.text(), source })?;

@@ -8,8 +8,8 @@ use sys::netlink::{Message, Reply, find, flag};
 use crate::{
     NetdevError, RouteSocket,
     wire::{
-        AF_UNSPEC, IFF_UP, IFLA_IFNAME, IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU,
-        RTM_DELLINK, RTM_GETLINK, ifinfomsg, u32_at,
+        AF_UNSPEC, IFF_UP, IFLA_IFALIAS, IFLA_IFNAME, IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_MASTER,
+        IFLA_MTU, RTM_DELLINK, RTM_GETLINK, ifinfomsg, u32_at,
     },
 };
 
@@ -66,6 +66,8 @@ pub struct Link {
     pub mtu: u32,
     /// Whether it is switched on.
     pub is_up: bool,
+    /// Whether [`RouteSocket::ensure_bridge`] made it, in this process or an earlier one.
+    pub is_ours: bool,
 }
 
 impl Link {
@@ -82,6 +84,8 @@ impl Link {
                 .map(text)
                 .unwrap_or_default(),
             master: find(attributes, IFLA_MASTER).and_then(|value| u32_at(value, 0)),
+            is_ours: find(attributes, IFLA_IFALIAS)
+                .is_some_and(|alias| text(alias) == crate::bridge::ALIAS),
             mtu: find(attributes, IFLA_MTU).and_then(|value| u32_at(value, 0)).unwrap_or_default(),
         })
     }
