@@ -101,7 +101,10 @@ impl RouteSocket {
     }
 }
 
-/// Builds the one message that makes both ends, joins the bridge and switches both on.
+/// Builds the one message that makes both ends, joins the bridge and switches the host's end on.
+///
+/// The peer cannot be switched on here: at that moment it has no other end yet, and the kernel
+/// answers ENOTCONN.
 fn new_pair(namespace: BorrowedFd<'_>, spec: &VethSpec<'_>) -> Message {
     let up = ifinfomsg(AF_UNSPEC, 0, IFF_UP, IFF_UP);
     let mut message = Message::new(RTM_NEWLINK, flag::ACK | flag::CREATE | flag::EXCLUSIVE, &up);
@@ -112,7 +115,7 @@ fn new_pair(namespace: BorrowedFd<'_>, spec: &VethSpec<'_>) -> Message {
         .nest(IFLA_LINKINFO, |info| {
             info.put_text(IFLA_INFO_KIND, "veth").nest(IFLA_INFO_DATA, |data| {
                 data.nest(VETH_INFO_PEER, |peer| {
-                    peer.raw(&up)
+                    peer.raw(&ifinfomsg(AF_UNSPEC, 0, 0, 0))
                         .put_text(IFLA_IFNAME, spec.interface.as_str())
                         .put_u32(IFLA_MTU, spec.mtu)
                         .put(IFLA_ADDRESS, &spec.mac.octets())
@@ -128,7 +131,11 @@ fn configure(interface: &LinkName, attachment: Attachment) -> Result<(), NetdevE
     let fail = |source| NetdevError::Configure { name: interface.text(), source };
     let link =
         socket.link(interface)?.ok_or_else(|| fail(sys::netlink::NetlinkError::Malformed))?;
-    let mut messages = vec![new_address(link.index, attachment.address)];
+    let up = ifinfomsg(AF_UNSPEC, link.index, IFF_UP, IFF_UP);
+    let mut messages = vec![
+        new_address(link.index, attachment.address),
+        Message::new(RTM_NEWLINK, flag::ACK, &up),
+    ];
     messages.extend(attachment.gateway.map(|gateway| default_route(link.index, gateway)));
     socket.netlink.transact(messages).map_err(fail)
 }
