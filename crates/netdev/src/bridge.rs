@@ -7,9 +7,9 @@ use crate::{
     route::new_address,
     sysctl::{self, Family},
     wire::{
-        AF_UNSPEC, IFF_UP, IFLA_ADDRESS, IFLA_BR_FORWARD_DELAY, IFLA_BR_STP_STATE, IFLA_IFALIAS,
-        IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_MTU, RTM_NEWLINK,
-        ifinfomsg,
+        AF_UNSPEC, IFF_UP, IFLA_ADDRESS, IFLA_BR_FORWARD_DELAY, IFLA_BR_NF_CALL_IPTABLES,
+        IFLA_BR_STP_STATE, IFLA_IFALIAS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND,
+        IFLA_LINKINFO, IFLA_MTU, RTM_NEWLINK, ifinfomsg,
     },
 };
 
@@ -25,6 +25,15 @@ pub struct BridgeSpec {
     pub address: Subnet,
     /// Largest packet, bytes.
     pub mtu: u32,
+    /// Packets between its ports pass the IPv4 hooks whatever the host's setting is; needs
+    /// br_netfilter ([`has_filter`]).
+    pub filters_ports: bool,
+}
+
+/// Whether the kernel has br_netfilter, which shows bridged packets to the IP hooks.
+#[must_use]
+pub fn has_filter() -> bool {
+    std::path::Path::new("/proc/sys/net/bridge/bridge-nf-call-iptables").exists()
 }
 
 /// A bridge that is there, up, and has its address.
@@ -77,6 +86,13 @@ impl RouteSocket {
         let mut switch_on = Message::new(RTM_NEWLINK, flag::ACK, &up);
         if is_new {
             switch_on.put(IFLA_IFALIAS, ALIAS.as_bytes());
+        }
+        if spec.filters_ports {
+            switch_on.nest(IFLA_LINKINFO, |info| {
+                info.put_text(IFLA_INFO_KIND, "bridge").nest(IFLA_INFO_DATA, |data| {
+                    data.put(IFLA_BR_NF_CALL_IPTABLES, &[1]);
+                });
+            });
         }
         messages.push(switch_on);
         self.netlink

@@ -21,7 +21,7 @@ mod veth;
 mod wire;
 
 pub use address::Subnet;
-pub use bridge::{Bridge, BridgeSpec};
+pub use bridge::{Bridge, BridgeSpec, has_filter};
 pub use error::NetdevError;
 pub use link::{Link, LinkName};
 pub use mac::MacAddress;

@@ -477,7 +477,12 @@ fn set_up_bridge(
     config: &NetworkConfig,
     gateway: Subnet,
 ) -> Result<Bridge, netdev::NetdevError> {
-    let spec = BridgeSpec { name: config.bridge.clone(), address: gateway, mtu: config.mtu };
+    let spec = BridgeSpec {
+        name: config.bridge.clone(),
+        address: gateway,
+        mtu: config.mtu,
+        filters_ports: !config.inter_container && netdev::has_filter(),
+    };
     let bridge = route.ensure_bridge(&spec)?;
     // Lets the host reach containers from 127.0.0.1; the table's `raw` chain keeps containers
     // from the host's loopback.
@@ -488,9 +493,14 @@ fn set_up_bridge(
     Ok(bridge)
 }
 
-/// Isolated ports do what `--icc=false` asks for without the forward hook, which packets between
-/// ports of one bridge do not pass.
+/// How ports behave depends on whether bridged packets pass the IP hooks (br_netfilter).
+///
+/// If they do, a published port leads back into the bridge without a detour by the host, so the
+/// port needs hairpin mode, and `--icc=false` is the forward chain's business. If they do not,
+/// only isolated ports keep containers apart.
 fn port_flags(config: &NetworkConfig) -> PortFlags {
-    let is_filtered = sysctl::get("net/bridge/bridge-nf-call-iptables").as_deref() == Some("1");
-    PortFlags { hairpin: is_filtered, isolated: !config.inter_container }
+    let by_setting = sysctl::get("net/bridge/bridge-nf-call-iptables").as_deref() == Some("1");
+    let by_bridge = !config.inter_container && netdev::has_filter();
+    let is_filtered = by_setting || by_bridge;
+    PortFlags { hairpin: is_filtered, isolated: !config.inter_container && !is_filtered }
 }
