@@ -16,6 +16,7 @@
 pub mod container;
 mod database;
 mod migration;
+pub mod network;
 pub mod volume;
 
 pub use database::{Database, DatabaseError};

@@ -90,6 +90,10 @@ id!(
     /// Names one network.
     NetworkId
 );
+id!(
+    /// Names one container's connection to one network.
+    EndpointId
+);
 
 fn random_hex() -> String {
     loop {

@@ -12,7 +12,7 @@ pub mod rootfs;
 
 pub use digest::{Digest, DigestError};
 pub use error::{Classify, ErrorKind};
-pub use id::{ContainerId, ExecId, IdError, NetworkId};
+pub use id::{ContainerId, EndpointId, ExecId, IdError, NetworkId};
 pub use name::{ContainerName, NameError, VolumeName};
 pub use reference::{Reference, ReferenceError};
 pub use rootfs::RootFilesystem;

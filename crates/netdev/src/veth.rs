@@ -1,0 +1,141 @@
+//! Joining a namespace to a bridge.
+
+use std::{
+    net::Ipv4Addr,
+    os::fd::{AsRawFd, BorrowedFd},
+};
+
+use sys::{
+    netlink::{Message, flag},
+    netns,
+};
+
+use crate::{
+    LinkName, MacAddress, NetdevError, RouteSocket, Subnet,
+    route::{default_route, new_address},
+    wire::{
+        AF_UNSPEC, IFF_UP, IFLA_ADDRESS, IFLA_BRPORT_ISOLATED, IFLA_BRPORT_MODE, IFLA_IFNAME,
+        IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_INFO_SLAVE_DATA, IFLA_INFO_SLAVE_KIND, IFLA_LINKINFO,
+        IFLA_MASTER, IFLA_MTU, IFLA_NET_NS_FD, RTM_NEWLINK, VETH_INFO_PEER, ifinfomsg,
+    },
+};
+
+/// How a bridge treats the frames of one port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PortFlags {
+    /// A frame may leave by the port that it came in by. Needed for a container that reaches
+    /// itself through a published port when br_netfilter rewrites addresses inside the bridge.
+    pub hairpin: bool,
+    /// No frames from and to other isolated ports; the host is still reached.
+    pub isolated: bool,
+}
+
+/// A pair of links: one end is a port of a bridge, the other a namespace's interface.
+#[derive(Debug, Clone)]
+pub struct VethSpec<'a> {
+    /// The bridge's end, in this namespace.
+    pub host: &'a LinkName,
+    /// The bridge.
+    pub bridge: u32,
+    /// How the bridge treats it.
+    pub port: PortFlags,
+    /// The other end's name in its namespace.
+    pub interface: &'a LinkName,
+    /// Its Ethernet address.
+    pub mac: MacAddress,
+    /// Largest packet, bytes; both ends.
+    pub mtu: u32,
+}
+
+/// What the interface gets inside its namespace.
+#[derive(Debug, Clone, Copy)]
+pub struct Attachment {
+    /// Address and network.
+    pub address: Subnet,
+    /// Where the default route leads, if this interface has it.
+    pub gateway: Option<Ipv4Addr>,
+}
+
+impl RouteSocket {
+    /// Makes the pair, with the far end born in `namespace` under its final name, and gives it
+    /// address and route there. After a failure the pair is gone.
+    ///
+    /// # Errors
+    /// [`NetdevError::Create`], [`NetdevError::Configure`], [`NetdevError::Namespace`].
+    pub fn attach(
+        &mut self,
+        namespace: BorrowedFd<'_>,
+        spec: &VethSpec<'_>,
+        attachment: Attachment,
+    ) -> Result<(), NetdevError> {
+        self.netlink.transact(vec![new_pair(namespace, spec)]).map_err(|source| {
+            NetdevError::Create { kind: "veth", name: spec.host.text(), source }
+        })?;
+        let configured = self.set_port(spec).and_then(|()| {
+            netns::inside(namespace, || configure(spec.interface, attachment))
+                .map_err(|source| NetdevError::Namespace { operation: "join", source })?
+        });
+        if configured.is_err() {
+            // The first error is the one to tell; a pair that stays dies with its namespace.
+            if let Err(error) = self.remove_link(spec.host) {
+                tracing::warn!(link = %spec.host, %error, "link of a failed attachment is left");
+            }
+        }
+        configured
+    }
+
+    fn set_port(&mut self, spec: &VethSpec<'_>) -> Result<(), NetdevError> {
+        if spec.port == PortFlags::default() {
+            return Ok(());
+        }
+        let mut message = Message::new(RTM_NEWLINK, flag::ACK, &ifinfomsg(AF_UNSPEC, 0, 0, 0));
+        message.put_text(IFLA_IFNAME, spec.host.as_str()).nest(IFLA_LINKINFO, |info| {
+            info.put_text(IFLA_INFO_SLAVE_KIND, "bridge").nest(IFLA_INFO_SLAVE_DATA, |port| {
+                port.put(IFLA_BRPORT_MODE, &[u8::from(spec.port.hairpin)])
+                    .put(IFLA_BRPORT_ISOLATED, &[u8::from(spec.port.isolated)]);
+            });
+        });
+        self.netlink
+            .transact(vec![message])
+            .map_err(|source| NetdevError::Configure { name: spec.host.text(), source })
+    }
+}
+
+/// Builds the one message that makes both ends, joins the bridge and switches the host's end on.
+///
+/// The peer cannot be switched on here: at that moment it has no other end yet, and the kernel
+/// answers ENOTCONN.
+fn new_pair(namespace: BorrowedFd<'_>, spec: &VethSpec<'_>) -> Message {
+    let up = ifinfomsg(AF_UNSPEC, 0, IFF_UP, IFF_UP);
+    let mut message = Message::new(RTM_NEWLINK, flag::ACK | flag::CREATE | flag::EXCLUSIVE, &up);
+    message
+        .put_text(IFLA_IFNAME, spec.host.as_str())
+        .put_u32(IFLA_MTU, spec.mtu)
+        .put_u32(IFLA_MASTER, spec.bridge)
+        .nest(IFLA_LINKINFO, |info| {
+            info.put_text(IFLA_INFO_KIND, "veth").nest(IFLA_INFO_DATA, |data| {
+                data.nest(VETH_INFO_PEER, |peer| {
+                    peer.raw(&ifinfomsg(AF_UNSPEC, 0, 0, 0))
+                        .put_text(IFLA_IFNAME, spec.interface.as_str())
+                        .put_u32(IFLA_MTU, spec.mtu)
+                        .put(IFLA_ADDRESS, &spec.mac.octets())
+                        .put(IFLA_NET_NS_FD, &namespace.as_raw_fd().to_ne_bytes());
+                });
+            });
+        });
+    message
+}
+
+fn configure(interface: &LinkName, attachment: Attachment) -> Result<(), NetdevError> {
+    let mut socket = RouteSocket::open()?;
+    let fail = |source| NetdevError::Configure { name: interface.text(), source };
+    let link =
+        socket.link(interface)?.ok_or_else(|| fail(sys::netlink::NetlinkError::Malformed))?;
+    let up = ifinfomsg(AF_UNSPEC, link.index, IFF_UP, IFF_UP);
+    let mut messages = vec![
+        new_address(link.index, attachment.address),
+        Message::new(RTM_NEWLINK, flag::ACK, &up),
+    ];
+    messages.extend(attachment.gateway.map(|gateway| default_route(link.index, gateway)));
+    socket.netlink.transact(messages).map_err(fail)
+}
