@@ -14,6 +14,7 @@
 //!   transaction; a database of a newer build is refused, never changed.
 
 mod database;
+pub mod image;
 mod migration;
 
 pub use database::{Database, DatabaseError};
