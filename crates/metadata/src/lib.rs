@@ -15,6 +15,7 @@
 
 pub mod container;
 mod database;
+pub mod image;
 mod migration;
 pub mod network;
 pub mod volume;
