@@ -136,6 +136,10 @@ impl Supervisor {
             }
             self.conclude()?;
         }
+        if self.released.is_none() {
+            // Nothing has run here, so nobody will ask.
+            self.directory.clean_up()?;
+        }
         Ok(())
     }
 
