@@ -2,10 +2,18 @@
 //!
 //! See docs/architecture.md. Each module is one kernel facility and can be used alone.
 //! sys: see docs/architecture.md.
+//! System calls behind safe functions; the only home of `unsafe` in the workspace.
+//!
+//! What `rustix` wraps is used from there directly; a module is here when `rustix` has no (safe)
+//! wrapper, or when several calls make one operation of Gantry's. Linux only, kernel 5.12 and up.
 
+pub mod child_signal;
 pub mod confine;
+pub mod descriptor;
+pub mod heap;
 pub mod netlink;
 pub mod netns;
 pub mod overlay;
 pub mod removal;
+pub mod signal;
 pub mod xattr;

@@ -1,0 +1,7 @@
+//! The built `gantry-shim`, driven by the engine's client, with real containers.
+
+#![allow(clippy::unwrap_used, reason = "a fixture's failure is the test's")]
+
+mod fixture;
+mod lifecycle;
+mod streams;
