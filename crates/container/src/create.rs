@@ -231,6 +231,7 @@ impl Containers {
             NetworkMode::Host | NetworkMode::None => {}
         }
         crate::port_request::parse(record)?;
+        crate::host_files::extra_hosts(record)?;
         Ok(())
     }
 

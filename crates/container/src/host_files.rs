@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use network::Networks;
+use network::{DnsOptions, ExtraHost, HostTarget, HostsFile, Networks};
 
 use crate::{
     ContainerError, network_mode::NetworkMode, record::Record, settings::DnsSettings,
@@ -68,10 +68,15 @@ fn resolver(
         Some(list) if !list.is_empty() => list.clone(),
         _ => default.to_vec(),
     };
-    let servers = or_default(&host.dns, &defaults.servers);
-    let search = or_default(&host.dns_search, &defaults.search);
-    let options = or_default(&host.dns_options, &defaults.options);
-    Ok(networks.resolv_conf(&servers, &search, &options)?)
+    let servers = or_default(&host.dns, &defaults.servers).into_iter().map(|text| {
+        text.parse::<IpAddr>()
+            .map_err(|_| ContainerError::Invalid(format!("{text} is not an ip address")))
+    });
+    Ok(networks.resolv_conf(&DnsOptions {
+        servers: servers.collect::<Result<_, _>>()?,
+        search: or_default(&host.dns_search, &defaults.search),
+        options: or_default(&host.dns_options, &defaults.options),
+    }))
 }
 
 /// Writes `/etc/hosts`, which names the container's own address.
@@ -82,41 +87,41 @@ pub fn write_hosts(
     record: &Record,
     dir: &Path,
     address: Option<Ipv4Addr>,
-    gateway: &Option<IpAddr>,
+    gateway: Ipv4Addr,
 ) -> Result<(), ContainerError> {
-    save(dir.join("hosts"), &hosts(record, address, gateway)?).map(drop)
+    let extra = extra_hosts(record)?;
+    let addresses: Vec<IpAddr> = address.into_iter().map(IpAddr::from).collect();
+    let text = match NetworkMode::parse(&record.host_config.network_mode) {
+        NetworkMode::Host => {
+            let mut text = fs::read_to_string("/etc/hosts").unwrap_or_default();
+            for host in &extra {
+                let address = match host.target {
+                    HostTarget::Address(address) => address,
+                    HostTarget::Gateway => gateway.into(),
+                };
+                text.push_str(&format!("{address}\t{}\n", host.name));
+            }
+            text
+        }
+        _ => HostsFile {
+            addresses: &addresses,
+            hostname: &record.config.hostname,
+            domain: Some(record.config.domainname.as_str()),
+            extra: &extra,
+            gateway: gateway.into(),
+        }
+        .render(),
+    };
+    save(dir.join("hosts"), &text).map(drop)
 }
 
-fn hosts(
-    record: &Record,
-    address: Option<Ipv4Addr>,
-    gateway: &Option<IpAddr>,
-) -> Result<String, ContainerError> {
-    let is_host = NetworkMode::parse(&record.host_config.network_mode) == NetworkMode::Host;
-    let mut text = match is_host {
-        true => fs::read_to_string("/etc/hosts").unwrap_or_default(),
-        false => "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\nff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n".to_owned(),
+/// Parses `--add-host`.
+///
+/// # Errors
+/// [`ContainerError::Invalid`] with Docker's text.
+pub fn extra_hosts(record: &Record) -> Result<Vec<ExtraHost>, ContainerError> {
+    let parse = |text: &String| {
+        text.parse::<ExtraHost>().map_err(|error| ContainerError::Invalid(error.to_string()))
     };
-    for extra in record.host_config.extra_hosts.iter().flatten() {
-        let (name, target) = extra.split_once(':').ok_or_else(|| {
-            ContainerError::Invalid(format!("bad format for add-host: \"{extra}\""))
-        })?;
-        let target = match (target, gateway) {
-            ("host-gateway", Some(gateway)) => gateway.to_string(),
-            ("host-gateway", None) => "127.0.0.1".to_owned(),
-            (text, _) => text.trim_matches(['[', ']']).to_owned(),
-        };
-        target.parse::<IpAddr>().map_err(|_| {
-            ContainerError::Invalid(format!("invalid IP address in add-host: \"{target}\""))
-        })?;
-        text.push_str(&format!("{target}\t{name}\n"));
-    }
-    if let Some(address) = address {
-        let hostname = &record.config.hostname;
-        match record.config.domainname.as_str() {
-            "" => text.push_str(&format!("{address}\t{hostname}\n")),
-            domain => text.push_str(&format!("{address}\t{hostname}.{domain} {hostname}\n")),
-        }
-    }
-    Ok(text)
+    record.host_config.extra_hosts.iter().flatten().map(parse).collect()
 }

@@ -275,7 +275,7 @@ fn port_map(record: &Record, endpoint: &Endpoint) -> PortMap {
     for port in &endpoint.ports {
         let binding =
             PortBinding { host_ip: port.host_ip.to_string(), host_port: port.host_port.to_string() };
-        let spec = format!("{}/{}", port.container_port, port.protocol.as_str());
+        let spec = format!("{}/{}", port.container_port, port.protocol);
         map.entry(spec).or_default().get_or_insert_default().push(binding);
     }
     map
@@ -294,16 +294,16 @@ fn port_summaries(record: &Record, endpoint: Option<&Endpoint>) -> Vec<PortSumma
             ip: port.host_ip.to_string(),
             private_port: port.container_port,
             public_port: port.host_port,
-            protocol: port.protocol.as_str().to_owned(),
+            protocol: port.protocol.to_string(),
         })
         .collect();
     for spec in record.config.exposed_ports.keys() {
         let Ok((private_port, protocol)) = port_and_protocol(spec) else { continue };
-        let protocol = protocol.as_str();
+        let protocol = protocol.to_string();
         if !ports.iter().any(|p| p.private_port == private_port && p.protocol == protocol) {
             ports.push(PortSummary {
                 private_port,
-                protocol: protocol.to_owned(),
+                protocol,
                 ..PortSummary::default()
             });
         }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use network::{PortRequest, Protocol};
+use network::{HostPorts, PortRequest, Protocol};
 
 use crate::{ContainerError, record::Record};
 
@@ -27,21 +27,12 @@ pub(crate) fn port_and_protocol(text: &str) -> Result<(u16, Protocol), Container
     Ok((port, protocol))
 }
 
-/// `""`, `8080` or `8080-8090`.
-fn host_ports(text: &str) -> Result<Option<(u16, u16)>, ContainerError> {
-    if text.is_empty() || text == "0" {
-        return Ok(None);
+/// `""`, `0`, `8080` or `8080-8090`.
+fn host_ports(text: &str) -> Result<HostPorts, ContainerError> {
+    if text == "0" {
+        return Ok(HostPorts::Ephemeral);
     }
-    let (first, last) = text.split_once('-').unwrap_or((text, text));
-    let number = |part: &str| {
-        part.parse::<u16>()
-            .map_err(|_| invalid(format!("invalid port specification: \"{text}\"")))
-    };
-    let (first, last) = (number(first)?, number(last)?);
-    if first > last {
-        return Err(invalid(format!("invalid range specified for port: {text}")));
-    }
-    Ok(Some((first, last)))
+    text.parse().map_err(|error: network::HostPortsError| invalid(error.to_string()))
 }
 
 /// All ports that a container publishes.
@@ -74,7 +65,7 @@ pub fn parse(record: &Record) -> Result<Vec<PortRequest>, ContainerError> {
                     container_port,
                     protocol,
                     host_ip: None,
-                    host_ports: None,
+                    host_ports: HostPorts::Ephemeral,
                 });
             }
         }
@@ -90,8 +81,8 @@ mod tests {
     fn specifications() {
         assert_eq!(port_and_protocol("80").unwrap(), (80, Protocol::Tcp));
         assert_eq!(port_and_protocol("53/udp").unwrap(), (53, Protocol::Udp));
-        assert_eq!(host_ports("").unwrap(), None);
-        assert_eq!(host_ports("1-2").unwrap(), Some((1, 2)));
+        assert_eq!(host_ports("").unwrap(), HostPorts::Ephemeral);
+        assert_eq!(host_ports("1-2").unwrap(), HostPorts::Range(1..=2));
         for bad in ["0", "65536", "x", "80/nosuch", ""] {
             assert!(port_and_protocol(bad).is_err(), "{bad:?}");
         }

@@ -6,8 +6,8 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use network::LiveEndpoint;
-use shim_client::{Events, Hello, Shim, ShimError, ShimProcess};
-use shim_protocol::{ContainerStatus, ExitRecord};
+use shim_client::{Events, Shim, ShimError, ShimProcess};
+use shim_protocol::{ContainerStatus, ExitRecord, Hello};
 use types::ContainerId;
 
 use crate::{
@@ -56,14 +56,14 @@ impl Containers {
             }
         }
         for (container, _, hello, _) in &supervised {
-            if let ContainerStatus::Running { pid, .. } = hello.state {
-                live.push(LiveEndpoint { container: container.id.clone(), pid });
+            if matches!(hello.state, ContainerStatus::Running { .. }) {
+                live.push(LiveEndpoint { container: container.id.clone() });
             }
         }
-        let endpoints = self.inner.services.networks.reconcile(&live).await?;
+        let repaired = self.inner.services.networks.reconcile(&live)?;
+        tracing::info!(?repaired, "networks reconciled");
         for (container, shim, hello, events) in supervised {
-            let endpoint = endpoints.endpoints.get(&container.id).cloned();
-            self.adopt(&container, shim, hello, events, endpoint, &mut report).await?;
+            self.adopt(&container, shim, hello, events, &mut report).await?;
         }
         self.remove_leftovers(&mut report).await?;
         Ok(report)
@@ -108,7 +108,6 @@ impl Containers {
         shim: Shim,
         hello: Hello,
         events: Events,
-        endpoint: Option<network::Endpoint>,
         report: &mut Report,
     ) -> Result<(), ContainerError> {
         match hello.state {
@@ -116,7 +115,7 @@ impl Containers {
                 {
                     let mut live = container.live();
                     live.shim = Some(shim);
-                    live.endpoint = endpoint;
+                    live.endpoint = self.inner.services.networks.endpoint(&container.id);
                 }
                 self.change_state(container, |state| {
                     adopt_running(state, pid, started_at_nanos, paused)

@@ -127,7 +127,7 @@ impl Containers {
         crate::create::remove_dir(&dir)?;
         let (shim, events) = self.inner.shims.take(&dir)?;
         let (network, prepared) =
-            tokio::join!(self.connect_network(&record), self.prepare(Arc::clone(&record)));
+            tokio::join!(self.connect_network(Arc::clone(&record)), self.prepare(Arc::clone(&record)));
         let (network, mut request) = match (network, prepared) {
             (Ok(network), Ok(request)) => (network, request),
             (network, prepared) => {
@@ -156,7 +156,8 @@ impl Containers {
         request: &mut Option<StartRequest>,
     ) -> Result<(i32, Option<Endpoint>), ContainerError> {
         let address = network.endpoint.as_ref().map(|endpoint| endpoint.ip);
-        host_files::write_hosts(record, &self.data_dir(&record.id), address, &self.gateway(&network))?;
+        let gateway = self.inner.services.networks.host_gateway();
+        host_files::write_hosts(record, &self.data_dir(&record.id), address, gateway)?;
         let mut namespaces = BTreeMap::new();
         if let Some(namespace) = network.namespace {
             namespaces.insert("net".to_owned(), namespace);
@@ -173,13 +174,9 @@ impl Containers {
         Ok((started.pid, network.endpoint))
     }
 
-    fn gateway(&self, network: &Network) -> Option<std::net::IpAddr> {
-        network.endpoint.as_ref().and_then(|endpoint| endpoint.gateway).map(Into::into)
-    }
-
     /// Undoes what a failed start has made; every step is tried.
     async fn abandon(&self, record: &Record, shim: &Shim) {
-        if let Err(error) = self.inner.services.networks.disconnect(&record.id).await {
+        if let Err(error) = self.disconnect(&record.id).await {
             tracing::warn!(container.id = %record.id, error = %types::error::chain(&error), "cannot disconnect");
         }
         // A shim that was never started, or whose start failed, ends on release.
@@ -194,34 +191,47 @@ impl Containers {
     }
 
     /// Makes the network namespace and connects it, or finds the one to share.
-    async fn connect_network(&self, record: &Record) -> Result<Network, ContainerError> {
+    async fn connect_network(&self, record: Arc<Record>) -> Result<Network, ContainerError> {
+        let service = self.clone();
+        tokio::task::spawn_blocking(move || service.connect_network_blocking(&record))
+            .await
+            .map_err(|error| ContainerError::Shim(error.to_string()))?
+    }
+
+    fn connect_network_blocking(&self, record: &Record) -> Result<Network, ContainerError> {
         let networks = &self.inner.services.networks;
         match NetworkMode::parse(&record.host_config.network_mode) {
             NetworkMode::Host => Ok(Network::default()),
             NetworkMode::None => {
-                let namespace = networks.sandbox().await?;
-                Ok(Network { namespace: Some(namespace), endpoint: None })
+                Ok(Network { namespace: Some(networks.sandbox()?), endpoint: None })
             }
             NetworkMode::Container(other) => {
                 let namespace = self.namespace_of(&other, "net")?;
                 Ok(Network { namespace: Some(namespace), endpoint: None })
             }
             NetworkMode::Named(name) => {
-                let sandbox = networks.sandbox().await?;
-                let endpoint = networks
-                    .connect(ConnectRequest {
-                        container: record.id.clone(),
-                        container_name: record.name.to_string(),
-                        sandbox: sandbox.as_fd(),
-                        network: name.clone(),
-                        ip: requested_ip(record, &name)?,
-                        mac: requested_mac(record, &name),
-                        ports: crate::port_request::parse(record)?,
-                    })
-                    .await?;
+                let sandbox = networks.sandbox()?;
+                let endpoint = networks.connect(&ConnectRequest {
+                    container: &record.id,
+                    name: record.name.as_str(),
+                    sandbox: sandbox.as_fd(),
+                    network: &name,
+                    address: requested_ip(record, &name)?,
+                    mac: requested_mac(record, &name)?,
+                    ports: &crate::port_request::parse(record)?,
+                })?;
                 Ok(Network { namespace: Some(sandbox), endpoint: Some(endpoint) })
             }
         }
+    }
+
+    /// Takes a container off its network; one that is on none is no error.
+    pub(crate) async fn disconnect(&self, id: &types::ContainerId) -> Result<(), ContainerError> {
+        let (networks, id) = (self.inner.services.networks.clone(), id.clone());
+        tokio::task::spawn_blocking(move || networks.disconnect(&id))
+            .await
+            .map_err(|error| ContainerError::Shim(error.to_string()))??;
+        Ok(())
     }
 
     /// A namespace of another running container.
@@ -407,10 +417,18 @@ fn requested_ip(
     })
 }
 
-fn requested_mac(record: &Record, network: &str) -> Option<String> {
+fn requested_mac(
+    record: &Record,
+    network: &str,
+) -> Result<Option<network::MacAddress>, ContainerError> {
     let own = endpoint_settings(record, network).map(|e| e.mac_address.clone());
-    own.filter(|mac| !mac.is_empty())
-        .or_else(|| Some(record.config.mac_address.clone()).filter(|mac| !mac.is_empty()))
+    let text = own
+        .filter(|mac| !mac.is_empty())
+        .unwrap_or_else(|| record.config.mac_address.clone());
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| ContainerError::Invalid(format!("invalid MAC address: {text}")))
 }
 
 fn endpoint_settings<'a>(

@@ -84,7 +84,7 @@ impl Containers {
 
     /// Commits the end of a run: network first, so that its ports are free when waiters hear.
     pub(crate) async fn finish(&self, container: &Arc<Container>, record: ExitRecord) {
-        if let Err(error) = self.inner.services.networks.disconnect(&container.id).await {
+        if let Err(error) = self.disconnect(&container.id).await {
             tracing::warn!(container.id = %container.id, error = %types::error::chain(&error), "cannot disconnect");
         }
         let shim = {

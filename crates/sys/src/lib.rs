@@ -11,6 +11,7 @@ pub mod child_signal;
 pub mod confine;
 pub mod descriptor;
 pub mod heap;
+pub mod copy;
 pub mod netlink;
 pub mod netns;
 pub mod overlay;
