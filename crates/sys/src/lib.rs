@@ -9,9 +9,9 @@
 
 pub mod child_signal;
 pub mod confine;
+pub mod copy;
 pub mod descriptor;
 pub mod heap;
-pub mod copy;
 pub mod netlink;
 pub mod netns;
 pub mod overlay;

@@ -1,0 +1,1 @@
+//! What every [`Snapshotter`] does, as a test to be run by each implementation.
