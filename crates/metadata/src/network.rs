@@ -259,7 +259,7 @@ mod tests {
         twin.host_link = "gveth1".into();
         assert!(db.write(|tx| insert_endpoint(tx, &twin)).is_err());
         assert_eq!(db.read(networks).unwrap(), [network]);
-        assert_eq!(db.read(endpoints).unwrap(), [endpoint.clone()]);
+        assert_eq!(db.read(endpoints).unwrap(), std::slice::from_ref(&endpoint));
         db.write(|tx| delete_endpoint(tx, &endpoint.id)).unwrap();
         assert_eq!(db.read(endpoints).unwrap(), []);
         std::fs::remove_dir_all(&dir).unwrap();
