@@ -1,1 +1,13 @@
-//! sys: see docs/architecture.md.
+//! System calls behind safe functions; the only home of `unsafe` in the workspace.
+//!
+//! What `rustix` wraps is used from there directly; a module is here when `rustix` has no (safe)
+//! wrapper, or when several calls make one operation of Gantry's. Linux only, kernel 5.12 and up.
+
+pub mod clone;
+pub mod device_filter;
+pub mod execute;
+pub mod mount;
+pub mod overlay;
+pub mod process;
+pub mod sealed;
+pub mod seccomp;
