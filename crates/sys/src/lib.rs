@@ -8,13 +8,20 @@
 //! wrapper, or when several calls make one operation of Gantry's. Linux only, kernel 5.12 and up.
 
 pub mod child_signal;
+pub mod clone;
 pub mod confine;
 pub mod copy;
 pub mod descriptor;
+pub mod device_filter;
+pub mod execute;
 pub mod heap;
+pub mod mount;
 pub mod netlink;
 pub mod netns;
 pub mod overlay;
+pub mod process;
 pub mod removal;
+pub mod sealed;
+pub mod seccomp;
 pub mod signal;
 pub mod xattr;
