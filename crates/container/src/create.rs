@@ -169,7 +169,7 @@ impl Containers {
         }
         if host.cgroupns_mode.is_empty() {
             host.cgroupns_mode =
-                if runtime::cgroup::is_v2_only() { "private" } else { "host" }.to_owned();
+                if crate::cgroup_mode::is_v2_only() { "private" } else { "host" }.to_owned();
         }
         if host.restart_policy.name.is_empty() {
             host.restart_policy.name = "no".to_owned();

@@ -17,6 +17,7 @@ mod account;
 mod account_cache;
 mod attach;
 pub mod clock;
+pub mod cgroup_mode;
 mod container;
 mod containers;
 mod create;

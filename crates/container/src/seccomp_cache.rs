@@ -11,7 +11,7 @@ use std::{
 };
 
 use oci::runtime::Seccomp;
-use runtime::seccomp::{self, Environment, Policy};
+use runtime::seccomp::{self, Arch, DefaultPolicy, KernelVersion};
 
 use crate::{
     ContainerError,
@@ -22,7 +22,7 @@ use crate::{
 /// The cache.
 pub struct SeccompCache {
     dir: PathBuf,
-    default: Option<Policy>,
+    default: Option<DefaultPolicy>,
     /// Capabilities in order, for the default policy, to the filter's file.
     known: Mutex<HashMap<Vec<String>, PathBuf>>,
 }
@@ -69,8 +69,8 @@ impl SeccompCache {
         Ok(Some(path))
     }
 
-    fn compile(&self, policy: &Policy, capabilities: &[String]) -> Result<PathBuf, ContainerError> {
-        let resolved = resolve(policy, capabilities)?;
+    fn compile(&self, policy: &DefaultPolicy, capabilities: &[String]) -> Result<PathBuf, ContainerError> {
+        let resolved = resolve(policy, capabilities);
         let text = crate::containers::encode("seccomp policy", &resolved)?;
         let path = self.dir.join(format!("{}.bpf", sha256_hex(text.as_bytes())));
         if path.exists() {
@@ -83,15 +83,18 @@ impl SeccompCache {
     }
 }
 
-fn resolve(policy: &Policy, capabilities: &[String]) -> Result<Seccomp, ContainerError> {
-    let environment = Environment::of_host(capabilities.to_vec());
-    seccomp::resolve(policy, &environment)
-        .map_err(|error| ContainerError::Invalid(format!("seccomp policy: {error}")))
+/// A kernel whose version cannot be read gets the policy of the oldest one.
+const OLDEST_KERNEL: KernelVersion = KernelVersion { major: 4, minor: 4 };
+
+fn resolve(policy: &DefaultPolicy, capabilities: &[String]) -> Seccomp {
+    let kernel = KernelVersion::running().unwrap_or(OLDEST_KERNEL);
+    seccomp::resolve(policy, capabilities, Arch::native(), kernel)
 }
 
-fn parse(text: &str) -> Result<Policy, ContainerError> {
-    serde_json::from_str(text).map_err(|error| {
-        ContainerError::Invalid(format!("Decoding seccomp profile failed: {error}"))
+fn parse(text: &str) -> Result<DefaultPolicy, ContainerError> {
+    DefaultPolicy::parse(text).map_err(|error| {
+        let text = types::error::chain(&error);
+        ContainerError::Invalid(format!("Decoding seccomp profile failed: {text}"))
     })
 }
 

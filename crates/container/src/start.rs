@@ -351,7 +351,7 @@ impl Containers {
                 hosts: files.hosts.as_deref(),
             },
             cgroup_path: self.cgroup_path(record),
-            is_cgroup_v2: runtime::cgroup::is_v2_only(),
+            is_cgroup_v2: crate::cgroup_mode::is_v2_only(),
             namespaces: namespace_plan(record),
         })?;
         self.apply_defaults(&mut spec, record);

@@ -183,7 +183,8 @@ fn mount_root(root: &RootFilesystem) -> Result<OwnedFd, RuntimeError> {
             if let (None, [only]) = (upper, lower.as_slice()) {
                 return mount_root(&RootFilesystem::Directory { path: only.clone() });
             }
-            sys::overlay::mount(&sys::overlay::Overlay { lower, upper })
+            let (upper, work) = upper.unzip();
+            sys::overlay::mount(&sys::overlay::Overlay { lower, upper, work })
                 .map_err(|e| RuntimeError::system("mount", "overlay", e))
         }
     }
