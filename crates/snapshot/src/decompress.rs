@@ -151,21 +151,21 @@ impl<R: Read> Read for Decompressed<R> {
 
 /// The members of a gzip file, one after the other.
 enum Members<R: BufRead> {
-    Within(GzDecoder<R>),
+    Within(Box<GzDecoder<R>>),
     Between(R),
     Moving,
 }
 
 impl<R: BufRead> Members<R> {
     fn new(source: R) -> Self {
-        Self::Within(GzDecoder::new(source))
+        Self::Within(Box::new(GzDecoder::new(source)))
     }
 
     /// Decides what follows a member: another one, padding to the end, or nothing.
     fn next_member(mut source: R) -> io::Result<Self> {
         let next = source.fill_buf()?.first().copied();
         match next {
-            Some(0x1f) => return Ok(Self::Within(GzDecoder::new(source))),
+            Some(0x1f) => return Ok(Self::Within(Box::new(GzDecoder::new(source)))),
             None => return Ok(Self::Between(source)),
             Some(_) => {}
         }

@@ -92,7 +92,7 @@ impl<W: Write> Export<W> {
         };
         tree::check_depth(depth).map_err(failed("descend into"))?;
         if is_opaque(dir).map_err(failed("inspect"))? {
-            self.marker([path, b".wh..wh..opq"].concat(), Timestamp::default())?;
+            self.marker([path, b".wh..wh..opq"].concat())?;
         }
         for name in tree::names(dir).map_err(failed("list"))? {
             let path = [path, name.as_bytes()].concat();
@@ -108,7 +108,7 @@ impl<W: Write> Export<W> {
         if is_whiteout(&source.stat) {
             let parent = &source.path[..source.path.len() - source.name.len()];
             let path = [parent, b".wh.", source.name.as_bytes()].concat();
-            return self.marker(path, mtime(&source.stat));
+            return self.marker(path);
         }
         if source.name.as_bytes().starts_with(b".wh.") {
             let entry = String::from_utf8_lossy(&source.path).into_owned();
@@ -138,7 +138,9 @@ impl<W: Write> Export<W> {
     }
 
     /// Writes the empty file that stands for a whiteout or an opaque directory.
-    fn marker(&mut self, path: Vec<u8>, mtime: Timestamp) -> Result<(), ArchiveError> {
+    ///
+    /// Its time is 1970: the marker of an unpacked layer has the time of its unpacking.
+    fn marker(&mut self, path: Vec<u8>) -> Result<(), ArchiveError> {
         let entry = Entry {
             path,
             link: Vec::new(),
@@ -146,7 +148,7 @@ impl<W: Write> Export<W> {
             mode: 0o600,
             uid: 0,
             gid: 0,
-            mtime,
+            mtime: Timestamp::default(),
             size: 0,
             sparse: None,
             xattrs: Vec::new(),

@@ -3,7 +3,7 @@
 //! ```text
 //! ROOT/layers/...    see `layer`
 //! ROOT/rw/...        see `writable`
-//! ROOT/empty         an empty directory
+//! ROOT/empty         empty directories
 //! ROOT/lock          flock(2)ed, shared, by every process that has the store open
 //! ```
 //!

@@ -4,7 +4,7 @@
 //! ROOT/rw/KEY/upper     what was written; its own mode and owner are those of the topmost layer
 //! ROOT/rw/KEY/work      overlayfs' own
 //! ROOT/rw/KEY/layers    one diff id per line, lowest first
-//! ROOT/empty            the lower directory of a snapshot without layers
+//! ROOT/empty/{a,b}      lower directories where there are too few layers for overlayfs
 //! ```
 //!
 //! Creating one flushes nothing, to be fast: after a crash of the machine a snapshot of the last
@@ -38,7 +38,7 @@ pub(crate) struct Writables {
 
 impl Writables {
     pub(crate) fn open(root: PathBuf, empty: PathBuf) -> Result<Self, SnapshotError> {
-        for dir in [&root, &empty] {
+        for dir in [&root, &empty.join("a"), &empty.join("b")] {
             fs::create_dir_all(dir).map_err(SnapshotError::io("make directory", dir))?;
         }
         Ok(Self { root, empty })
@@ -144,7 +144,11 @@ impl Writables {
         stack: &[Digest],
     ) -> Result<RootFilesystem, SnapshotError> {
         check_stack(layers, stack)?;
-        let lower = self.lower(layers, stack)?;
+        let mut lower = self.lower(layers, stack)?;
+        // Without an upper, overlayfs wants two.
+        if lower.len() == 1 {
+            lower.push(self.empty.join("b"));
+        }
         Ok(RootFilesystem::Overlay { lower, upper: None, work: None })
     }
 
@@ -184,7 +188,7 @@ impl Writables {
             }
         }
         if lower.is_empty() {
-            lower.push(self.empty.clone());
+            lower.push(self.empty.join("a"));
         }
         Ok(lower)
     }

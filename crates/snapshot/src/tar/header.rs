@@ -2,6 +2,13 @@
 
 use super::BLOCK;
 
+/// A part of the regions of an old GNU sparse file.
+pub(super) struct GnuTable {
+    pub(super) regions: Vec<(u64, u64)>,
+    /// Whether a block with more regions follows.
+    pub(super) has_more: bool,
+}
+
 /// A header block whose checksum is right.
 pub(super) struct Header<'a>(&'a [u8; BLOCK]);
 
@@ -75,14 +82,15 @@ impl<'a> Header<'a> {
         part(329).zip(part(337)).ok_or("the device number is out of range")
     }
 
-    /// The real size and the four regions in an old GNU sparse header, and whether more follow.
-    pub(super) fn gnu_sparse(&self) -> Result<(u64, Vec<(u64, u64)>, bool), &'static str> {
+    /// The real size and the first regions in an old GNU sparse header.
+    pub(super) fn gnu_sparse(&self) -> Result<(u64, GnuTable), &'static str> {
         if !self.is_gnu() {
             return Err("a sparse file outside of a GNU archive");
         }
         let size = self.number(483, 12).and_then(|n| n.try_into().ok());
         let size = size.ok_or("the size of a sparse file is out of range")?;
-        Ok((size, gnu_regions(&self.0[386..482])?, self.0[482] != 0))
+        let regions = gnu_regions(&self.0[386..482])?;
+        Ok((size, GnuTable { regions, has_more: self.0[482] != 0 }))
     }
 
     fn text(&self, at: usize, len: usize) -> &'a [u8] {
@@ -95,11 +103,9 @@ impl<'a> Header<'a> {
     }
 }
 
-/// The regions in a block that continues an old GNU sparse header, and whether more follow.
-pub(super) fn gnu_sparse_extension(
-    block: &[u8; BLOCK],
-) -> Result<(Vec<(u64, u64)>, bool), &'static str> {
-    Ok((gnu_regions(&block[..504])?, block[504] != 0))
+/// The regions in a block that continues an old GNU sparse header.
+pub(super) fn gnu_sparse_extension(block: &[u8; BLOCK]) -> Result<GnuTable, &'static str> {
+    Ok(GnuTable { regions: gnu_regions(&block[..504])?, has_more: block[504] != 0 })
 }
 
 fn gnu_regions(table: &[u8]) -> Result<Vec<(u64, u64)>, &'static str> {

@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn reads_records_with_any_bytes_in_values() {
         let mut extension = Extension::default();
-        extension.add(b"25 SCHILY.xattr.user.a=\n=\n12 path=a b\n11 uid=123\n").unwrap();
+        extension.add(b"26 SCHILY.xattr.user.a=\n=\n12 path=a b\n11 uid=123\n").unwrap();
         assert_eq!(extension.xattrs, [(b"user.a".to_vec(), b"\n=".to_vec())]);
         assert_eq!(extension.path.as_deref(), Some(&b"a b"[..]));
         assert_eq!(extension.uid, Some(123));

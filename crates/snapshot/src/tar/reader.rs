@@ -262,13 +262,13 @@ impl<'l, R: BufRead> Reader<'l, R> {
         header: &Header<'_>,
         start: u64,
     ) -> Result<(u64, Vec<(u64, u64)>), ArchiveError> {
-        let (size, mut pairs, mut has_more) = header.gnu_sparse().map_err(fault(start))?;
-        while has_more {
+        let (size, mut table) = header.gnu_sparse().map_err(fault(start))?;
+        let mut pairs = table.regions;
+        while table.has_more {
             let at = self.offset;
             let block = self.read_block()?.ok_or_else(|| self.truncated())?;
-            let (more, is_continued) = gnu_sparse_extension(&block).map_err(fault(at))?;
-            pairs.extend(more);
-            has_more = is_continued;
+            table = gnu_sparse_extension(&block).map_err(fault(at))?;
+            pairs.append(&mut table.regions);
             self.check_regions(pairs.len())?;
         }
         Ok((size, pairs))
