@@ -78,10 +78,11 @@ impl Options {
     }
 }
 
-/// A later option overrides an earlier one of the same kind.
+/// A later option overrides an earlier one of the same kind. Of the access time field all bits
+/// must be cleared for any to be set.
 fn change(attributes: &mut Attributes, set: u64, clear: u64) {
     attributes.set = (attributes.set & !clear) | set;
-    attributes.clear = (attributes.clear & !set) | clear;
+    attributes.clear = (attributes.clear & !(set & !libc::MOUNT_ATTR__ATIME)) | clear;
 }
 
 /// Attributes to set and to clear.
@@ -105,8 +106,8 @@ fn attribute(option: &str) -> Option<(u64, u64)> {
         "nodiratime" => (MOUNT_ATTR_NODIRATIME, 0),
         "diratime" => (0, MOUNT_ATTR_NODIRATIME),
         // The access time modes are one field: it must be cleared to be set. Relative is 0.
-        "noatime" => (MOUNT_ATTR_NOATIME, MOUNT_ATTR__ATIME & !MOUNT_ATTR_NOATIME),
-        "strictatime" => (MOUNT_ATTR_STRICTATIME, MOUNT_ATTR__ATIME & !MOUNT_ATTR_STRICTATIME),
+        "noatime" => (MOUNT_ATTR_NOATIME, MOUNT_ATTR__ATIME),
+        "strictatime" => (MOUNT_ATTR_STRICTATIME, MOUNT_ATTR__ATIME),
         "atime" | "relatime" | "norelatime" | "nostrictatime" => (0, MOUNT_ATTR__ATIME),
         _ => return None,
     })

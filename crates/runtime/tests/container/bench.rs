@@ -15,7 +15,9 @@ use std::{
 use oci::runtime::{
     Capabilities, Linux, Mount, Namespace, Process, Root, Spec,
 };
-use runtime::{ExecLaunch, Launch, RuntimeError, Stdio, cgroup::Cgroup};
+use gantry_runtime_lib::{
+    self as runtime, ExecLaunch, Launch, RuntimeError, Stdio, cgroup::Cgroup,
+};
 use types::RootFilesystem;
 
 static NEXT: AtomicU32 = AtomicU32::new(0);

@@ -3,7 +3,7 @@
 mod bench;
 
 use bench::Bench;
-use runtime::RuntimeErrorKind;
+use gantry_runtime_lib::RuntimeErrorKind;
 
 #[test]
 fn a_command_runs_in_its_own_namespaces_and_root() {
