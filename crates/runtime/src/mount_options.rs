@@ -132,9 +132,7 @@ fn flag_of(name: &str) -> Option<u64> {
 }
 
 /// Reads `linux.rootfsPropagation`.
-pub(crate) fn root_propagation(
-    text: Option<&str>,
-) -> Result<Option<(u64, Scope)>, RuntimeError> {
+pub(crate) fn root_propagation(text: Option<&str>) -> Result<Option<(u64, Scope)>, RuntimeError> {
     match text {
         None | Some("") => Ok(None),
         Some(name) => propagation(name).map(Some).ok_or_else(|| {
@@ -159,10 +157,7 @@ mod tests {
     #[test]
     fn sorts_flags_propagation_and_data() {
         let options = parse("tmpfs", &["nosuid", "noexec", "mode=755", "size=64k", "rslave"]);
-        assert_eq!(
-            options.attributes.set,
-            libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC
-        );
+        assert_eq!(options.attributes.set, libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC);
         assert_eq!(options.data[0], ("mode".to_owned(), Some("755".to_owned())));
         assert_eq!(options.propagation, [(libc::MS_SLAVE, Scope::Tree)]);
         assert!(options.bind.is_none());

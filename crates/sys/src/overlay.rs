@@ -2,11 +2,9 @@
 
 use std::{io, os::fd::OwnedFd, path::Path};
 
-use rustix::{
-    mount::{
-        FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount,
-        fsopen,
-    },
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount,
+    fsopen,
 };
 
 /// The directories of an overlay.
