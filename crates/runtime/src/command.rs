@@ -101,9 +101,6 @@ mod tests {
         assert_eq!(kind("/no/such"), RuntimeErrorKind::CommandNotFound);
         assert_eq!(kind("/etc"), RuntimeErrorKind::CommandNotExecutable);
         assert_eq!(kind("/etc/passwd"), RuntimeErrorKind::CommandNotExecutable);
-        assert_eq!(
-            find("/etc", &[]).unwrap_err().message(),
-            "exec: \"/etc\": is a directory"
-        );
+        assert_eq!(find("/etc", &[]).unwrap_err().message(), "exec: \"/etc\": is a directory");
     }
 }

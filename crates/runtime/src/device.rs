@@ -71,9 +71,13 @@ impl PlannedDevice {
 
     fn open_host(&mut self) -> Result<(), RuntimeError> {
         let fail = |e| RuntimeError::system("open device", &self.path, e);
-        let node =
-            rustix::fs::openat(CWD, self.path.as_str(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
-                .map_err(fail)?;
+        let node = rustix::fs::openat(
+            CWD,
+            self.path.as_str(),
+            OFlags::PATH | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .map_err(fail)?;
         self.host = Some(tree::clone_mount(node.as_fd(), Bind::One).map_err(fail)?);
         Ok(())
     }
@@ -114,7 +118,10 @@ impl PlannedDevice {
 }
 
 /// The nodes of the configuration, then the default ones that it does not name.
-pub(crate) fn plan(spec: &Spec, in_user_namespace: bool) -> Result<Vec<PlannedDevice>, RuntimeError> {
+pub(crate) fn plan(
+    spec: &Spec,
+    in_user_namespace: bool,
+) -> Result<Vec<PlannedDevice>, RuntimeError> {
     let mut devices = Vec::new();
     for device in spec.linux.iter().flat_map(|l| &l.devices) {
         devices.push(PlannedDevice::new(device)?);

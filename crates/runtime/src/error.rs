@@ -207,7 +207,11 @@ impl RuntimeError {
     }
 
     /// A field that cannot be.
-    pub(crate) fn field(field: &'static str, value: impl fmt::Display, reason: &'static str) -> Self {
+    pub(crate) fn field(
+        field: &'static str,
+        value: impl fmt::Display,
+        reason: &'static str,
+    ) -> Self {
         Self::Field { field, value: value.to_string(), reason }
     }
 
@@ -292,10 +296,7 @@ mod tests {
             command: "/nosuch".into(),
             source: io::Error::from_raw_os_error(libc::ENOENT).into(),
         };
-        assert_eq!(
-            missing.message(),
-            "exec: \"/nosuch\": stat /nosuch: no such file or directory"
-        );
+        assert_eq!(missing.message(), "exec: \"/nosuch\": stat /nosuch: no such file or directory");
         assert_eq!(missing.runtime_kind(), RuntimeErrorKind::CommandNotFound);
         let bare = RuntimeError::NotInPath { command: "nosuch".into() };
         assert_eq!(bare.message(), "exec: \"nosuch\": executable file not found in $PATH");

@@ -56,8 +56,8 @@ struct Target {
 impl Target {
     fn find(init_pid: i32) -> Result<Self, RuntimeError> {
         let fail = |e| RuntimeError::system("find", format!("process {init_pid}"), e);
-        let pidfd = rustix::process::pidfd_open(to_pid(init_pid)?, PidfdFlags::empty())
-            .map_err(fail)?;
+        let pidfd =
+            rustix::process::pidfd_open(to_pid(init_pid)?, PidfdFlags::empty()).map_err(fail)?;
         let (mut kinds, mut pid_namespace) = (Vec::new(), None);
         for kind in NamespaceKind::ALL {
             let (own, theirs) = (open_namespace("self", kind)?, open_namespace(init_pid, kind)?);
@@ -81,7 +81,11 @@ impl Target {
             sys::process::join_namespace(self.pidfd.as_fd(), flags)
                 .map_err(|e| RuntimeError::system("join namespaces of", "init", e))?;
         }
-        if self.kinds.contains(&NamespaceKind::User) { become_root() } else { Ok(()) }
+        if self.is_user_namespace_joined() { become_root() } else { Ok(()) }
+    }
+
+    fn is_user_namespace_joined(&self) -> bool {
+        self.kinds.contains(&NamespaceKind::User)
     }
 }
 
@@ -101,8 +105,7 @@ fn open_namespace(
 }
 
 fn identity(namespace: &File) -> Result<(u64, u64), RuntimeError> {
-    let meta =
-        namespace.metadata().map_err(|e| RuntimeError::system("stat", "namespace", e))?;
+    let meta = namespace.metadata().map_err(|e| RuntimeError::system("stat", "namespace", e))?;
     Ok((meta.dev(), meta.ino()))
 }
 
@@ -122,9 +125,8 @@ pub fn exec(launch: ExecLaunch<'_>) -> Result<(Running, Option<OwnedFd>), Runtim
         pid_namespace.map(|fd| (NamespaceKind::Pid, fd)).into_iter().collect();
     let cgroup_directory = launch.cgroup.open_unified()?;
     let birth = Birth { flags: 0, cgroup: cgroup_directory.as_ref().map(AsFd::as_fd) };
-    let console_size = launch
-        .console_size
-        .or_else(|| process.console_size.map(|size| (size.width, size.height)));
+    let console_size =
+        launch.console_size.or_else(|| process.console_size.map(|size| (size.width, size.height)));
     let stdio = launch.stdio;
     let nascent = Nascent::spawn(birth, &early, |channel| {
         let entrant = Entrant { target: &target, stdio: &stdio, host_proc, console_size };
@@ -133,11 +135,14 @@ pub fn exec(launch: ExecLaunch<'_>) -> Result<(Running, Option<OwnedFd>), Runtim
             Ok(never) => match never {},
         }
     })?;
-    nascent.place(launch.cgroup, |pid| limits.apply_oom_score(pid))?;
-    let terminal = nascent.converse(&mut Conversation {
-        on_ready: &mut |pid| limits.apply(pid),
-        on_hooks: &mut |_| Err(RuntimeError::InitVanished),
+    nascent.place(launch.cgroup, |pid| {
+        if target.is_user_namespace_joined() {
+            limits.apply(pid)?;
+        }
+        limits.apply_oom_score(pid)
     })?;
+    let terminal = nascent
+        .converse(&mut Conversation { on_hooks: &mut |_| Err(RuntimeError::InitVanished) })?;
     let (pid, pidfd) = nascent.release()?;
     Ok((Running { pid, pidfd }, terminal))
 }
@@ -170,6 +175,9 @@ impl Entrant<'_> {
             channel.send_terminal(&terminal.controller)?;
         }
         process.own_streams()?;
+        if !self.target.is_user_namespace_joined() {
+            process.limit_self()?;
+        }
         process.confine(self.host_proc.as_fd())?;
         let program = process.find_program()?;
         channel.ready()?;

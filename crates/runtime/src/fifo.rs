@@ -3,12 +3,7 @@
 //! Init opens it for writing, which blocks until the starter opens it for reading; then init
 //! writes `0`, and after it either nothing (the descriptor closes on `execve`) or the failure.
 
-use std::{
-    fs::File,
-    io::Read,
-    os::fd::OwnedFd,
-    path::Path,
-};
+use std::{fs::File, io::Read, os::fd::OwnedFd, path::Path};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 

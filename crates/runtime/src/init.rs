@@ -104,6 +104,9 @@ impl Init {
             channel.send_terminal(&terminal.controller)?;
         }
         process.own_streams()?;
+        if !namespaces.is_own(NamespaceKind::User) {
+            process.limit_self()?;
+        }
         process.confine(host_proc.as_fd())?;
         let program = process.find_program()?;
         channel.ready()?;
@@ -122,7 +125,11 @@ impl Init {
 
 impl Gate {
     /// Returns when init may go on; the FIFO's open end if there is one, to report on.
-    fn wait(&self, channel: &Channel, host_proc: &OwnedFd) -> Result<Option<OwnedFd>, RuntimeError> {
+    fn wait(
+        &self,
+        channel: &Channel,
+        host_proc: &OwnedFd,
+    ) -> Result<Option<OwnedFd>, RuntimeError> {
         match self {
             Self::Channel => channel.expect(ToChild::Start).map(|()| None),
             Self::Fifo(place) => {

@@ -110,11 +110,11 @@ fn create_at_gate(launch: Launch<'_>, gate: Gate) -> Result<Created, RuntimeErro
     if launch.init_binary.is_some() {
         plan.prepend(&[mount_plan::INIT_DESTINATION, "--"]);
     }
-    let console_size = launch
-        .console_size
-        .or_else(|| process.console_size.map(|size| (size.width, size.height)));
+    let console_size =
+        launch.console_size.or_else(|| process.console_size.map(|size| (size.width, size.height)));
     let state = |pid| hook::state(spec, id, bundle, "creating", pid);
 
+    let in_user_namespace = namespaces.is_own(NamespaceKind::User);
     let in_parent = take_parents_share(&mut namespaces);
     let early: Vec<_> = in_parent.iter().map(|(kind, fd)| (*kind, fd.as_fd())).collect();
     let cgroup_directory = cgroup.open_unified()?;
@@ -146,11 +146,13 @@ fn create_at_gate(launch: Launch<'_>, gate: Gate) -> Result<Created, RuntimeErro
     })?;
     init.place(cgroup, |pid| {
         limits.apply_oom_score(pid)?;
+        if in_user_namespace {
+            limits.apply(pid)?;
+        }
         mappings.as_ref().map_or(Ok(()), |m| m.write(pid))
     })?;
     let hooks = spec.hooks.clone().unwrap_or_default();
     let terminal = init.converse(&mut Conversation {
-        on_ready: &mut |pid| limits.apply(pid),
         on_hooks: &mut |pid| {
             hook::run_all(Point::Prestart, &hooks.prestart, &state(Some(pid)))?;
             hook::run_all(Point::CreateRuntime, &hooks.create_runtime, &state(Some(pid)))
@@ -175,8 +177,7 @@ fn plan_contents(
     }
     let linux = spec.linux.as_ref();
     sysctl::check(linux.map(|l| &l.sysctl), namespaces)?;
-    let shows_cgroups =
-        mounts.iter().any(|m| matches!(m.origin, mount_plan::Origin::Cgroup));
+    let shows_cgroups = mounts.iter().any(|m| matches!(m.origin, mount_plan::Origin::Cgroup));
     Ok(Contents {
         root,
         mounts,
@@ -236,18 +237,14 @@ impl Mappings {
     fn write(&self, pid: i32) -> Result<(), RuntimeError> {
         for (name, text) in [("uid_map", &self.uids), ("gid_map", &self.gids)] {
             let path = format!("/proc/{pid}/{name}");
-            std::fs::write(&path, text)
-                .map_err(|e| RuntimeError::system("write", &path, e))?;
+            std::fs::write(&path, text).map_err(|e| RuntimeError::system("write", &path, e))?;
         }
         Ok(())
     }
 }
 
 fn lines(mappings: &[IdMapping]) -> String {
-    mappings
-        .iter()
-        .map(|m| format!("{} {} {}\n", m.container_id, m.host_id, m.size))
-        .collect()
+    mappings.iter().map(|m| format!("{} {} {}\n", m.container_id, m.host_id, m.size)).collect()
 }
 
 impl Created {

@@ -78,10 +78,11 @@ impl Options {
     }
 }
 
-/// A later option overrides an earlier one of the same kind.
+/// A later option overrides an earlier one of the same kind. Of the access time field all bits
+/// must be cleared for any to be set.
 fn change(attributes: &mut Attributes, set: u64, clear: u64) {
     attributes.set = (attributes.set & !clear) | set;
-    attributes.clear = (attributes.clear & !set) | clear;
+    attributes.clear = (attributes.clear & !(set & !libc::MOUNT_ATTR__ATIME)) | clear;
 }
 
 /// Attributes to set and to clear.
@@ -105,8 +106,8 @@ fn attribute(option: &str) -> Option<(u64, u64)> {
         "nodiratime" => (MOUNT_ATTR_NODIRATIME, 0),
         "diratime" => (0, MOUNT_ATTR_NODIRATIME),
         // The access time modes are one field: it must be cleared to be set. Relative is 0.
-        "noatime" => (MOUNT_ATTR_NOATIME, MOUNT_ATTR__ATIME & !MOUNT_ATTR_NOATIME),
-        "strictatime" => (MOUNT_ATTR_STRICTATIME, MOUNT_ATTR__ATIME & !MOUNT_ATTR_STRICTATIME),
+        "noatime" => (MOUNT_ATTR_NOATIME, MOUNT_ATTR__ATIME),
+        "strictatime" => (MOUNT_ATTR_STRICTATIME, MOUNT_ATTR__ATIME),
         "atime" | "relatime" | "norelatime" | "nostrictatime" => (0, MOUNT_ATTR__ATIME),
         _ => return None,
     })
@@ -131,9 +132,7 @@ fn flag_of(name: &str) -> Option<u64> {
 }
 
 /// Reads `linux.rootfsPropagation`.
-pub(crate) fn root_propagation(
-    text: Option<&str>,
-) -> Result<Option<(u64, Scope)>, RuntimeError> {
+pub(crate) fn root_propagation(text: Option<&str>) -> Result<Option<(u64, Scope)>, RuntimeError> {
     match text {
         None | Some("") => Ok(None),
         Some(name) => propagation(name).map(Some).ok_or_else(|| {
@@ -158,10 +157,7 @@ mod tests {
     #[test]
     fn sorts_flags_propagation_and_data() {
         let options = parse("tmpfs", &["nosuid", "noexec", "mode=755", "size=64k", "rslave"]);
-        assert_eq!(
-            options.attributes.set,
-            libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC
-        );
+        assert_eq!(options.attributes.set, libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC);
         assert_eq!(options.data[0], ("mode".to_owned(), Some("755".to_owned())));
         assert_eq!(options.propagation, [(libc::MS_SLAVE, Scope::Tree)]);
         assert!(options.bind.is_none());

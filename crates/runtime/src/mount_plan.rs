@@ -53,7 +53,10 @@ pub(crate) struct PlannedMount {
 
 impl PlannedMount {
     /// Turns a kernel error of one step into the mount's error.
-    pub(crate) fn fail<E: Into<Errno>>(&self, step: &'static str) -> impl FnOnce(E) -> RuntimeError {
+    pub(crate) fn fail<E: Into<Errno>>(
+        &self,
+        step: &'static str,
+    ) -> impl FnOnce(E) -> RuntimeError {
         let (origin, destination) = (self.source.clone(), self.destination.clone());
         move |e| RuntimeError::Mount { origin, destination, step, source: e.into() }
     }

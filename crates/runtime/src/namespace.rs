@@ -121,9 +121,8 @@ impl Namespaces {
             match entry.path.as_deref().filter(|p| !p.as_os_str().is_empty()) {
                 None => plan.fresh.push(kind),
                 Some(path) => {
-                    let file = File::open(path).map_err(|e| {
-                        RuntimeError::system("open namespace", path.display(), e)
-                    })?;
+                    let file = File::open(path)
+                        .map_err(|e| RuntimeError::system("open namespace", path.display(), e))?;
                     plan.joined.insert(kind, file.into());
                 }
             }

@@ -41,8 +41,6 @@ pub(crate) struct Nascent {
 
 /// How the conversation up to the gate went.
 pub(crate) struct Conversation<'a> {
-    /// What only the creator may do when the child is ready.
-    pub(crate) on_ready: &'a mut dyn FnMut(i32) -> Result<(), RuntimeError>,
     /// Runs the hooks that belong to the creator.
     pub(crate) on_hooks: &'a mut dyn FnMut(i32) -> Result<(), RuntimeError>,
 }
@@ -121,10 +119,7 @@ impl Nascent {
                     (conversation.on_hooks)(self.pid)?;
                     self.channel.tell(ToChild::Placed)?;
                 }
-                FromChild::Ready => {
-                    (conversation.on_ready)(self.pid)?;
-                    return Ok(terminal);
-                }
+                FromChild::Ready => return Ok(terminal),
                 FromChild::Failed(error) => return Err(error),
                 FromChild::Closed => return Err(RuntimeError::InitVanished),
             }
@@ -199,8 +194,7 @@ impl Joined {
         let mut own = Self(Vec::new());
         for (kind, namespace) in joined {
             let path = format!("/proc/self/ns/{}", kind.proc_name());
-            let back =
-                File::open(&path).map_err(|e| RuntimeError::system("open", &path, e))?;
+            let back = File::open(&path).map_err(|e| RuntimeError::system("open", &path, e))?;
             sys::process::join_namespace(*namespace, kind.flag())
                 .map_err(|e| RuntimeError::system("join namespace", kind.proc_name(), e))?;
             own.0.push((*kind, back.into()));
@@ -214,7 +208,10 @@ impl Drop for Joined {
         for (kind, own) in self.0.drain(..).rev() {
             if let Err(error) = sys::process::join_namespace(own.as_fd(), kind.flag()) {
                 // Going on in a container's namespace would be worse than ending.
-                eprintln!("gantry runtime: cannot return to own {} namespace: {error}", kind.proc_name());
+                eprintln!(
+                    "gantry runtime: cannot return to own {} namespace: {error}",
+                    kind.proc_name()
+                );
                 std::process::abort();
             }
         }
@@ -223,7 +220,7 @@ impl Drop for Joined {
 
 /// A pid as rustix has it.
 pub(crate) fn to_pid(pid: i32) -> Result<Pid, RuntimeError> {
-    Pid::from_raw(pid).filter(|_| pid > 0).ok_or_else(|| {
-        RuntimeError::field("pid", pid, "is not a process")
-    })
+    Pid::from_raw(pid)
+        .filter(|_| pid > 0)
+        .ok_or_else(|| RuntimeError::field("pid", pid, "is not a process"))
 }

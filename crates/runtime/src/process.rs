@@ -51,29 +51,33 @@ impl Filter {
 /// What needs the host's privileges and is applied by the creator.
 #[derive(Debug)]
 pub(crate) struct Limits {
-    resources: Vec<(Resource, rustix::process::Rlimit)>,
+    resources: Vec<Limit>,
     oom_score_adj: Option<i32>,
 }
 
 impl Limits {
-    /// Sets the resource limits of `pid`.
+    /// Sets the resource limits of `pid`, which must still have the creator's ids.
     pub(crate) fn apply(&self, pid: i32) -> Result<(), RuntimeError> {
-        let target = Pid::from_raw(pid);
-        for (resource, value) in &self.resources {
-            rustix::process::prlimit(target, *resource, value.clone()).map_err(|e| {
-                RuntimeError::system("error setting rlimit", format!("{resource:?}"), e)
-            })?;
-        }
-        Ok(())
+        set_limits(Pid::from_raw(pid), &self.resources)
     }
 
     /// Sets `oom_score_adj` of `pid`.
     pub(crate) fn apply_oom_score(&self, pid: i32) -> Result<(), RuntimeError> {
         let Some(score) = self.oom_score_adj else { return Ok(()) };
         let path = format!("/proc/{pid}/oom_score_adj");
-        std::fs::write(&path, score.to_string())
-            .map_err(|e| RuntimeError::system("write", path, e))
+        std::fs::write(&path, score.to_string()).map_err(|e| RuntimeError::system("write", path, e))
     }
+}
+
+type Limit = (Resource, rustix::process::Rlimit);
+
+fn set_limits(target: Option<Pid>, limits: &[Limit]) -> Result<(), RuntimeError> {
+    for (resource, value) in limits {
+        rustix::process::prlimit(target, *resource, value.clone()).map_err(|e| {
+            RuntimeError::system("error setting rlimit", format!("{resource:?}"), e)
+        })?;
+    }
+    Ok(())
 }
 
 /// Everything about a process, checked.
@@ -88,7 +92,7 @@ pub(crate) struct ProcessPlan {
     umask: Option<Mode>,
     capabilities: Option<capability::Sets>,
     no_new_privileges: bool,
-    limits: Vec<(Resource, rustix::process::Rlimit)>,
+    limits: Vec<Limit>,
     oom_score_adj: Option<i32>,
     apparmor_profile: Option<String>,
     selinux_label: Option<String>,
@@ -121,11 +125,7 @@ impl ProcessPlan {
             apparmor_profile: present(process.apparmor_profile.as_ref()),
             selinux_label: present(process.selinux_label.as_ref()),
             io_priority: process.io_priority.as_ref().map(io_priority).transpose()?,
-            scheduling: process
-                .scheduler
-                .as_ref()
-                .map(crate::scheduler::parse)
-                .transpose()?,
+            scheduling: process.scheduler.as_ref().map(crate::scheduler::parse).transpose()?,
             persona: personality.map(persona).transpose()?,
             filter,
         })
@@ -140,7 +140,6 @@ impl ProcessPlan {
     pub(crate) fn cwd(&self) -> &str {
         &self.cwd
     }
-
 
     /// What the creator applies from outside.
     pub(crate) fn limits(&self) -> Limits {
@@ -173,11 +172,16 @@ impl ProcessPlan {
             // Read-only file systems, sockets, and files of ids that are not mapped here stay
             // as they are, as with runc.
             Ok(())
-            | Err(
-                rustix::io::Errno::INVAL | rustix::io::Errno::PERM | rustix::io::Errno::ROFS,
-            ) => Ok(()),
+            | Err(rustix::io::Errno::INVAL | rustix::io::Errno::PERM | rustix::io::Errno::ROFS) => {
+                Ok(())
+            }
             Err(e) => Err(RuntimeError::system("chown", "stream", e)),
         }
+    }
+
+    /// Child: resource limits, when it has the privilege itself (not in a user namespace).
+    pub(crate) fn limit_self(&self) -> Result<(), RuntimeError> {
+        set_limits(None, &self.limits)
     }
 
     /// Child: labels, priorities, the filter (when it must be early), ids and capabilities,
@@ -302,10 +306,7 @@ impl ProcessPlan {
             return RuntimeError::InitVanished; // `new` has checked for NUL bytes
         };
         let error = sys::execute::replace(program, &args, &env);
-        RuntimeError::Execute {
-            path: program.to_string_lossy().into_owned(),
-            source: Errno(error),
-        }
+        RuntimeError::Execute { path: program.to_string_lossy().into_owned(), source: Errno(error) }
     }
 }
 
@@ -324,12 +325,8 @@ fn write_attribute(
     name: &str,
     text: &str,
 ) -> Result<(), rustix::io::Errno> {
-    let file = rustix::fs::openat(
-        host_proc,
-        name,
-        OFlags::WRONLY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )?;
+    let file =
+        rustix::fs::openat(host_proc, name, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
     rustix::io::write(&file, text.as_bytes()).map(drop)
 }
 
@@ -362,7 +359,7 @@ fn to_c(strings: &[String]) -> Result<Vec<CString>, std::ffi::NulError> {
     strings.iter().map(|s| CString::new(s.as_str())).collect()
 }
 
-fn limit(limit: &Rlimit) -> Result<(Resource, rustix::process::Rlimit), RuntimeError> {
+fn limit(limit: &Rlimit) -> Result<Limit, RuntimeError> {
     let resource = match limit.kind.as_str() {
         "RLIMIT_CPU" => Resource::Cpu,
         "RLIMIT_FSIZE" => Resource::Fsize,
@@ -383,8 +380,7 @@ fn limit(limit: &Rlimit) -> Result<(Resource, rustix::process::Rlimit), RuntimeE
         other => return Err(RuntimeError::field("process.rlimits", other, "unknown limit")),
     };
     let bound = |value: u64| (value != u64::MAX).then_some(value);
-    let value =
-        rustix::process::Rlimit { current: bound(limit.soft), maximum: bound(limit.hard) };
+    let value = rustix::process::Rlimit { current: bound(limit.soft), maximum: bound(limit.hard) };
     Ok((resource, value))
 }
 

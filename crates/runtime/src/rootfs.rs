@@ -59,9 +59,9 @@ impl Contents {
         tree::attach(root.mount.as_fd(), point.as_fd())
             .map_err(|e| RuntimeError::system("attach", "root", e))?;
         let tree = Tree::new(root.mount);
-        let has_own_dev = mounts.iter().any(|m| {
-            m.destination.trim_end_matches('/') == "/dev" && m.options.bind.is_some()
-        });
+        let has_own_dev = mounts
+            .iter()
+            .any(|m| m.destination.trim_end_matches('/') == "/dev" && m.options.bind.is_some());
         let mut later = Vec::new();
         let mut mounts = mounts.into_iter();
         for mount in mounts.by_ref() {

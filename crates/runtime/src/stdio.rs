@@ -40,11 +40,8 @@ pub(crate) fn redirect(
 ) -> Result<(), RuntimeError> {
     let fail = |e| RuntimeError::system("redirect", "standard streams", e);
     let above = |fd: &OwnedFd| rustix::io::fcntl_dupfd_cloexec(fd.as_fd(), 3);
-    let (stdin, stdout, stderr) = (
-        above(stdin).map_err(fail)?,
-        above(stdout).map_err(fail)?,
-        above(stderr).map_err(fail)?,
-    );
+    let (stdin, stdout, stderr) =
+        (above(stdin).map_err(fail)?, above(stdout).map_err(fail)?, above(stderr).map_err(fail)?);
     rustix::stdio::dup2_stdin(&stdin).map_err(fail)?;
     rustix::stdio::dup2_stdout(&stdout).map_err(fail)?;
     rustix::stdio::dup2_stderr(&stderr).map_err(fail)

@@ -65,8 +65,8 @@ pub(crate) fn write_all(
         let path = format!("sys/{}", path(name));
         let fail = |e| RuntimeError::system("write sysctl", name, e);
         let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let file = rustix::fs::openat(host_proc, path.as_str(), flags, Mode::empty())
-            .map_err(fail)?;
+        let file =
+            rustix::fs::openat(host_proc, path.as_str(), flags, Mode::empty()).map_err(fail)?;
         rustix::io::write(&file, value.as_bytes()).map_err(fail)?;
     }
     Ok(())

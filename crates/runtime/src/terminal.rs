@@ -25,10 +25,7 @@ impl Terminal {
     ///
     /// What is opened is checked to be a devpts multiplexer: an image could have put anything at
     /// that path. The device end comes from the controller itself, not by a path.
-    pub(crate) fn open(
-        container: &Tree,
-        size: Option<(u16, u16)>,
-    ) -> Result<Self, RuntimeError> {
+    pub(crate) fn open(container: &Tree, size: Option<(u16, u16)>) -> Result<Self, RuntimeError> {
         let fail = |e| RuntimeError::system("open", "/dev/pts/ptmx", e);
         let place = container.find("/dev/pts/ptmx").map_err(fail)?;
         let stat = rustix::fs::fstat(&place).map_err(fail)?;
@@ -39,9 +36,8 @@ impl Terminal {
         if !is_multiplexer {
             return Err(fail(rustix::io::Errno::NOTTY));
         }
-        let controller = container
-            .open_for_use("/dev/pts/ptmx", OFlags::RDWR | OFlags::NOCTTY)
-            .map_err(fail)?;
+        let controller =
+            container.open_for_use("/dev/pts/ptmx", OFlags::RDWR | OFlags::NOCTTY).map_err(fail)?;
         rustix::pty::unlockpt(&controller)
             .map_err(|e| RuntimeError::system("unlock", "terminal", e))?;
         let device = rustix::pty::ioctl_tiocgptpeer(

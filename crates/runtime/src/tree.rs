@@ -13,6 +13,9 @@ use rustix::{
     mount::{MoveMountFlags, OpenTreeFlags},
 };
 
+/// As many symbolic links as the kernel follows in one path.
+const MAX_LINKS: u32 = 40;
+
 /// A container's root.
 #[derive(Debug)]
 pub(crate) struct Tree(OwnedFd);
@@ -57,16 +60,27 @@ impl Tree {
         self.open(path, flags, ResolveFlags::empty())
     }
 
-    /// The directory at `path`, with it and its parents made where they are missing.
+    /// The directory at `path`, with it and its parents made where they are missing. A symbolic
+    /// link to nothing has its target made, within the root.
     pub(crate) fn make_directory(&self, path: &str) -> Result<OwnedFd> {
+        self.make_directory_within(path, MAX_LINKS)
+    }
+
+    fn make_directory_within(&self, path: &str, links: u32) -> Result<OwnedFd> {
         match self.open(path, OFlags::PATH | OFlags::DIRECTORY, ResolveFlags::empty()) {
             Err(Errno::NOENT) => {}
             result => return result,
         }
-        let (parent, name) = split(path)?;
-        let parent = self.make_directory(parent)?;
+        let (parent_path, name) = split(path)?;
+        let parent = self.make_directory_within(parent_path, links)?;
         match rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o755)) {
-            Ok(()) | Err(Errno::EXIST) => {}
+            Ok(()) => {}
+            Err(Errno::EXIST) => {
+                if let Some(target) = link_target(&parent, parent_path, name)? {
+                    let links = links.checked_sub(1).ok_or(Errno::LOOP)?;
+                    return self.make_directory_within(&target, links);
+                }
+            }
             Err(e) => return Err(e),
         }
         // The last name alone, in the parent that is held: not a symbolic link.
@@ -80,18 +94,24 @@ impl Tree {
 
     /// What is at `path`; a missing one becomes an empty file to mount over.
     pub(crate) fn make_file(&self, path: &str) -> Result<OwnedFd> {
-        match self.find(path) {
-            Err(Errno::NOENT) => {}
-            result => return result,
+        let mut path = path.to_owned();
+        for _ in 0..MAX_LINKS {
+            match self.find(&path) {
+                Err(Errno::NOENT) => {}
+                result => return result,
+            }
+            let (parent_path, name) = split(&path)?;
+            let parent = self.make_directory(parent_path)?;
+            let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            match rustix::fs::openat(&parent, name, flags, Mode::from_raw_mode(0o644)) {
+                Err(Errno::EXIST) => match link_target(&parent, parent_path, name)? {
+                    Some(target) => path = target,
+                    None => return Err(Errno::EXIST),
+                },
+                result => return result,
+            }
         }
-        let (parent, name) = split(path)?;
-        let parent = self.make_directory(parent)?;
-        rustix::fs::openat(
-            &parent,
-            name,
-            OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY,
-            Mode::from_raw_mode(0o644),
-        )
+        Err(Errno::LOOP)
     }
 
     /// The directory that holds the last component of `path`, and that component.
@@ -110,6 +130,19 @@ fn split(path: &str) -> Result<(&str, &str)> {
     Ok((parent, name))
 }
 
+/// Where the symbolic link `name` leads, as a path from the root; `None`: it is none.
+fn link_target(parent: &OwnedFd, parent_path: &str, name: &str) -> Result<Option<String>> {
+    match rustix::fs::readlinkat(parent, name, Vec::new()) {
+        Ok(target) => {
+            let target = target.into_string().map_err(|_| Errno::ILSEQ)?;
+            let is_absolute = target.starts_with('/');
+            Ok(Some(if is_absolute { target } else { format!("{parent_path}/{target}") }))
+        }
+        Err(Errno::INVAL) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
 /// Attaches a detached mount at what `target` refers to.
 pub(crate) fn attach(mount: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Result<()> {
     rustix::mount::move_mount(
@@ -122,7 +155,10 @@ pub(crate) fn attach(mount: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Result<()
 }
 
 /// A detached copy of the mount at `source`, as a bind mount of that reach is.
-pub(crate) fn clone_mount(source: BorrowedFd<'_>, reach: crate::mount_options::Bind) -> Result<OwnedFd> {
+pub(crate) fn clone_mount(
+    source: BorrowedFd<'_>,
+    reach: crate::mount_options::Bind,
+) -> Result<OwnedFd> {
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_EMPTY_PATH;

@@ -64,8 +64,8 @@ pub fn replace(cgroup: BorrowedFd<'_>, instructions: &[u64]) -> io::Result<()> {
 
 fn load(instructions: &[u64]) -> io::Result<OwnedFd> {
     let license = c"Apache-2.0";
-    let count = u32::try_from(instructions.len())
-        .map_err(|_| io::Error::from_raw_os_error(libc::E2BIG))?;
+    let count =
+        u32::try_from(instructions.len()).map_err(|_| io::Error::from_raw_os_error(libc::E2BIG))?;
     let mut attribute = [0u8; ATTRIBUTE_BYTES];
     put(&mut attribute, 0, BPF_PROG_TYPE_CGROUP_DEVICE.to_ne_bytes());
     put(&mut attribute, 4, count.to_ne_bytes());

@@ -120,10 +120,8 @@ fn program(rules: &[Rule]) -> Vec<u64> {
     let mut is_decided = false;
     for rule in rules.iter().rev() {
         let mut tests: Vec<u64> = Vec::new();
-        let verdict = [
-            instruction(0xb7, 0, 0, 0, i32::from(rule.is_allowed)),
-            instruction(0x95, 0, 0, 0, 0),
-        ];
+        let verdict =
+            [instruction(0xb7, 0, 0, 0, i32::from(rule.is_allowed)), instruction(0x95, 0, 0, 0, 0)];
         // Each test jumps over the rest when it fails; the distances are filled in below.
         if let Some(kind) = rule.kind {
             tests.push(instruction(0x55, 2, 0, 0, kind as i32));
@@ -184,8 +182,7 @@ mod tests {
         let mut at = 0usize;
         loop {
             let i = code[at];
-            let (op, dst, src) =
-                (i & 0xff, (i >> 8 & 0xf) as usize, (i >> 12 & 0xf) as usize);
+            let (op, dst, src) = (i & 0xff, (i >> 8 & 0xf) as usize, (i >> 12 & 0xf) as usize);
             let (offset, imm) = ((i >> 16) as i16, (i >> 32) as u32 as u64);
             at += 1;
             match op {

@@ -71,11 +71,8 @@ pub(super) fn discover() -> Result<Vec<Hierarchy>> {
         hierarchy.controllers = list.split_whitespace().map(str::to_owned).collect();
     }
     // A controller that is bound to a v1 hierarchy is not usable on v2.
-    let bound: Vec<String> = hierarchies
-        .iter()
-        .filter(|h| !h.is_unified)
-        .flat_map(|h| h.controllers.clone())
-        .collect();
+    let bound: Vec<String> =
+        hierarchies.iter().filter(|h| !h.is_unified).flat_map(|h| h.controllers.clone()).collect();
     for hierarchy in hierarchies.iter_mut().filter(|h| h.is_unified) {
         hierarchy.controllers.retain(|c| !bound.contains(c));
     }

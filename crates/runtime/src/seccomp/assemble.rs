@@ -146,12 +146,7 @@ fn audit_section(group: &[Arch], rules: &[Rule], default: u32) -> Vec<Instructio
     section
 }
 
-fn add_ranges(
-    starts: &mut BTreeMap<u32, Verdict>,
-    arch: Arch,
-    rules: &[Rule],
-    default: u32,
-) {
+fn add_ranges(starts: &mut BTreeMap<u32, Verdict>, arch: Arch, rules: &[Rule], default: u32) {
     let mut calls: BTreeMap<u32, Vec<(&[Comparison], u32)>> = BTreeMap::new();
     for rule in rules {
         for number in rule.names.iter().filter_map(|name| arch.number(name)) {

@@ -143,11 +143,8 @@ fn architectures(template: &DefaultPolicy, arch: Arch) -> Vec<String> {
     if let Some(fixed) = template.architectures.as_ref().filter(|a| !a.is_empty()) {
         return fixed.clone();
     }
-    let entry = template
-        .arch_map
-        .iter()
-        .flatten()
-        .find(|entry| entry.architecture == arch.policy_name());
+    let entry =
+        template.arch_map.iter().flatten().find(|entry| entry.architecture == arch.policy_name());
     match entry {
         Some(entry) => [entry.architecture.clone()]
             .into_iter()
@@ -244,10 +241,7 @@ mod tests {
 
     #[test]
     fn versions_compare_by_number() {
-        assert_eq!(
-            KernelVersion::parse("6.18.44-fc"),
-            Some(KernelVersion { major: 6, minor: 18 })
-        );
+        assert_eq!(KernelVersion::parse("6.18.44-fc"), Some(KernelVersion { major: 6, minor: 18 }));
         assert!(KernelVersion::parse("4.10") > KernelVersion::parse("4.8"));
     }
 }

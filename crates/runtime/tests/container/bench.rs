@@ -12,10 +12,10 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use oci::runtime::{
-    Capabilities, Linux, Mount, Namespace, Process, Root, Spec,
+use gantry_runtime_lib::{
+    self as runtime, ExecLaunch, Launch, RuntimeError, Stdio, cgroup::Cgroup,
 };
-use runtime::{ExecLaunch, Launch, RuntimeError, Stdio, cgroup::Cgroup};
+use oci::runtime::{Capabilities, Linux, Mount, Namespace, Process, Root, Spec};
 use types::RootFilesystem;
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -51,7 +51,10 @@ pub fn fill_root(root: &Path) {
         std::fs::create_dir_all(root.join(name)).unwrap();
     }
     std::fs::copy("/bin/busybox", root.join("bin/busybox")).unwrap();
-    for applet in ["sh", "true", "id", "cat", "ls", "sleep", "mount", "stty", "hostname", "pwd"] {
+    for applet in [
+        "sh", "true", "id", "cat", "ls", "sleep", "mount", "stty", "hostname", "pwd", "tty", "cut",
+        "wc", "mkdir",
+    ] {
         symlink("busybox", root.join("bin").join(applet)).unwrap();
     }
     std::fs::write(
@@ -180,7 +183,8 @@ impl Bench {
 
     /// Starts it with its output thrown away.
     pub fn start_quietly(&self) -> runtime::Running {
-        let null = || OwnedFd::from(File::options().read(true).write(true).open("/dev/null").unwrap());
+        let null =
+            || OwnedFd::from(File::options().read(true).write(true).open("/dev/null").unwrap());
         let stdio = Stdio::Fds { stdin: null(), stdout: null(), stderr: null() };
         self.create(stdio).unwrap().start().unwrap()
     }
@@ -222,7 +226,7 @@ pub fn pipes() -> (Stdio, File) {
     (Stdio::Fds { stdin, stdout, stderr }, File::from(OwnedFd::from(read)))
 }
 
-fn finish(mut output: File, pidfd: &OwnedFd) -> Outcome {
+pub fn finish(mut output: File, pidfd: &OwnedFd) -> Outcome {
     let mut text = Vec::new();
     output.read_to_end(&mut text).unwrap();
     Outcome { output: String::from_utf8_lossy(&text).into_owned(), code: wait(pidfd) }
