@@ -4,10 +4,14 @@
 //! command line. Processes become children of the shim either way (an external runtime's
 //! detached ones because the shim is a subreaper), so reaping is the same for both.
 
+pub mod external;
+pub mod own;
+
 use std::{collections::BTreeMap, os::fd::OwnedFd};
 
 use oci::runtime::LinuxResources;
-use shim_protocol::{ExecRequest, Failure, StartRequest};
+use runtime::RuntimeErrorKind;
+use shim_protocol::{ExecRequest, Failure, FailureKind, StartRequest};
 
 use crate::stream::ChildStdio;
 
@@ -69,16 +73,26 @@ pub trait Backend: std::fmt::Debug {
     /// When the counter cannot be read.
     fn oom_kills(&self) -> Result<u64, Failure>;
 
-    /// A descriptor that becomes readable when the container runs out of memory, if the host can
-    /// tell.
-    ///
-    /// # Errors
-    /// What the kernel refuses.
-    fn watch_memory(&self) -> Result<Option<OwnedFd>, Failure>;
+    /// A descriptor that becomes readable when the container runs out of memory, once, if the
+    /// host can tell.
+    fn take_memory_watch(&mut self) -> Option<OwnedFd>;
 
     /// Removes what the runtime keeps of the container, its cgroup included.
     ///
     /// # Errors
     /// What is left.
     fn delete(&mut self) -> Result<(), Failure>;
+}
+
+/// The protocol's name for a runtime's kind of error.
+#[must_use]
+pub fn kind_of(kind: RuntimeErrorKind) -> FailureKind {
+    match kind {
+        RuntimeErrorKind::CommandNotFound => FailureKind::CommandNotFound,
+        RuntimeErrorKind::CommandNotExecutable => FailureKind::CommandNotExecutable,
+        RuntimeErrorKind::Invalid => FailureKind::Invalid,
+        RuntimeErrorKind::NotFound => FailureKind::NotFound,
+        RuntimeErrorKind::Conflict => FailureKind::Conflict,
+        RuntimeErrorKind::Internal => FailureKind::Internal,
+    }
 }

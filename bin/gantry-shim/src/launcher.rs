@@ -1,65 +1,22 @@
-//! TEMPORARY plain launcher.
-use crate::{
-    backend::{Backend, Launch, Launched},
-    failure,
-    stream::ChildStdio,
-};
-use oci::runtime::{LinuxResources, Process};
-use shim_protocol::{ExecRequest, Failure};
-use std::{
-    os::fd::OwnedFd,
-    process::{Command, Stdio},
-};
+//! Choosing the runtime that a start asks for.
 
-#[derive(Debug, Default)]
-pub struct Launcher {}
+use shim_protocol::Failure;
 
-impl Launcher {
-    pub fn start(&mut self, launch: Launch) -> Result<(Box<dyn Backend>, Launched), Failure> {
-        let p = launch.request.spec.process.as_ref().unwrap();
-        let l = plain(p, launch.stdio)?;
-        Ok((Box::new(Plain), l))
-    }
-}
-fn plain(p: &Process, stdio: ChildStdio) -> Result<Launched, Failure> {
-    let ChildStdio::Fds { stdin, stdout, stderr } = stdio else {
-        return Err(failure::invalid("tty"));
-    };
-    let f = |f: OwnedFd| Stdio::from(f);
-    let c = Command::new(&p.args[0])
-        .args(&p.args[1..])
-        .stdin(f(stdin))
-        .stdout(f(stdout))
-        .stderr(f(stderr))
-        .spawn()
-        .map_err(|e| failure::internal("spawn", &e))?;
-    Ok(Launched { pid: c.id() as i32, terminal: None })
-}
-#[derive(Debug)]
-struct Plain;
-impl Backend for Plain {
-    fn exec(&mut self, request: &ExecRequest, stdio: ChildStdio) -> Result<Launched, Failure> {
-        plain(&request.process, stdio)
-    }
-    fn update(&mut self, _: &LinuxResources) -> Result<(), Failure> {
-        Ok(())
-    }
-    fn freeze(&mut self) -> Result<(), Failure> {
-        Ok(())
-    }
-    fn thaw(&mut self) -> Result<(), Failure> {
-        Ok(())
-    }
-    fn end_leftovers(&mut self) -> Result<(), Failure> {
-        Ok(())
-    }
-    fn oom_kills(&self) -> Result<u64, Failure> {
-        Ok(0)
-    }
-    fn watch_memory(&self) -> Result<Option<OwnedFd>, Failure> {
-        Ok(None)
-    }
-    fn delete(&mut self) -> Result<(), Failure> {
-        Ok(())
+use crate::backend::{Backend, Launch, Launched, external, own};
+
+/// Starts a container with the runtime that its request names.
+///
+/// # Errors
+/// The complete failure; nothing is left of the container.
+pub fn start(mut launch: Launch) -> Result<(Box<dyn Backend>, Launched), Failure> {
+    match launch.request.external_runtime.take() {
+        Some(program) => {
+            let (container, launched) = external::start(launch, program)?;
+            Ok((Box::new(container), launched))
+        }
+        None => {
+            let (container, launched) = own::start(launch)?;
+            Ok((Box::new(container), launched))
+        }
     }
 }

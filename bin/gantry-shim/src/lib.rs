@@ -18,6 +18,7 @@ mod engine;
 mod failure;
 mod launcher;
 pub mod log;
+mod memory_watch;
 pub mod poller;
 pub mod process;
 mod requests;

@@ -8,8 +8,8 @@ use shim_protocol::{Answer, AttachStreams, ExecRequest, Failure, Request, StartR
 use types::ExecId;
 
 use crate::{
-    backend::{Backend, Launch, Launched},
-    failure,
+    backend::{Launch, Launched},
+    failure, launcher,
     log::{Log, Timestamp},
     poller::{Token, Watch},
     process::{NewProcess, Process},
@@ -76,9 +76,9 @@ impl Supervisor {
         };
         let plumbing = plumbing(is_terminal, prepared.source)?;
         let launch = Launch { request: start, namespaces, stdio: plumbing.child };
-        let (backend, launched) = self.launcher.start(launch)?;
+        let (mut backend, launched) = launcher::start(launch)?;
         let started_at_nanos = Timestamp::now().unix_nanos();
-        let memory = self.watch_memory(&*backend);
+        let memory = backend.take_memory_watch().and_then(|memory| self.watch_memory(memory));
         self.state = State::Running(Container {
             backend,
             started_at_nanos,
@@ -92,19 +92,15 @@ impl Supervisor {
     }
 
     /// Being told of a shortage at once is a comfort: without it the exit record still tells.
-    fn watch_memory(&mut self, backend: &dyn Backend) -> Option<(OwnedFd, Watch)> {
+    fn watch_memory(&mut self, memory: OwnedFd) -> Option<(OwnedFd, Watch)> {
         let mut watch = Watch::new(Token::OutOfMemory);
-        match backend.watch_memory() {
-            Ok(memory) => {
-                let memory = memory?;
-                match self.poller.set(&memory, &mut watch, Some(EventFlags::IN)) {
-                    Ok(()) => return Some((memory, watch)),
-                    Err(error) => self.complaints.add("watch memory", &error),
-                }
+        match self.poller.set(&memory, &mut watch, Some(EventFlags::IN)) {
+            Ok(()) => Some((memory, watch)),
+            Err(error) => {
+                self.complaints.add("watch memory", &error);
+                None
             }
-            Err(failure) => self.complaints.add_text(&failure.message),
         }
-        None
     }
 
     fn exec(&mut self, mut exec: ExecRequest, fds: Vec<OwnedFd>) -> Result<Answer, Failure> {

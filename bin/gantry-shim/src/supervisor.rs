@@ -19,7 +19,6 @@ use crate::{
     complaints::Complaints,
     directory::Directory,
     engine::{Engine, Received},
-    launcher::Launcher,
     poller::{Poller, Ready, Token, Watch},
     process::{ClientReadiness, Process, Surroundings},
     stream::StreamKind,
@@ -54,7 +53,6 @@ pub(crate) struct Container {
 /// The shim.
 #[derive(Debug)]
 pub struct Supervisor {
-    pub(crate) launcher: Launcher,
     pub(crate) poller: Poller,
     pub(crate) directory: Directory,
     pub(crate) complaints: Complaints,
@@ -97,7 +95,6 @@ impl Supervisor {
         poller.set(&signals, &mut watches[0], Some(EventFlags::IN))?;
         poller.set(&setup.listener, &mut watches[1], Some(EventFlags::IN))?;
         let mut supervisor = Self {
-            launcher: Launcher::default(),
             poller,
             complaints: Complaints::new(setup.directory.try_clone_handle()?),
             directory: setup.directory,

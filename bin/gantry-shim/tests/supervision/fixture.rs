@@ -79,6 +79,10 @@ impl Fixture {
         self.root.path().join("shim")
     }
 
+    pub fn cgroup(&self) -> &str {
+        &self.cgroup
+    }
+
     pub fn log_path(&self) -> PathBuf {
         self.root.path().join("log.json")
     }
@@ -143,6 +147,16 @@ impl Fixture {
         (record, self.log())
     }
 
+    /// Waits until the log holds a message.
+    pub async fn logged(&self, message: &str) {
+        soon(async {
+            while !self.log().iter().any(|line| line.log == message) {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        })
+        .await;
+    }
+
     pub fn log(&self) -> Vec<LogLine> {
         read_log(&self.log_path())
     }
@@ -164,6 +178,11 @@ impl Drop for Fixture {
     fn drop(&mut self) {
         if let Ok(Some(process)) = shim_client::ShimProcess::find(&self.dir()) {
             process.kill().unwrap();
+        }
+        let cgroup = runtime::cgroup::Cgroup::open(&self.cgroup).unwrap();
+        if cgroup.exists() {
+            cgroup.kill().unwrap();
+            cgroup.delete().unwrap();
         }
     }
 }

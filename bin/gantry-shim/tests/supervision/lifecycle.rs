@@ -84,6 +84,7 @@ async fn an_engine_that_comes_back_finds_the_container_and_its_exit() {
         panic!("it runs without an engine")
     };
     assert_eq!(pid, started.pid);
+    fixture.logged("one\n").await;
     fixture.disconnect();
     // Ends while nobody listens.
     rustix::process::kill_process(
