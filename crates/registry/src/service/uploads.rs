@@ -1,11 +1,16 @@
 //! Uploads: begun, appended to in order, and turned into a blob of the repository.
 
-use blob_store::{Upload, UploadId};
+use std::time::Duration;
+
+use blob_store::{BlobStoreError, Upload, UploadId};
 use bytes::Bytes;
 use types::Digest;
 
 use super::Registry;
 use crate::{RegistryError, RepositoryName};
+
+const BUSY_WAIT: Duration = Duration::from_secs(3);
+const BUSY_POLL: Duration = Duration::from_millis(20);
 
 /// The one writer of an upload of a repository.
 pub struct Appender {
@@ -41,7 +46,7 @@ impl Registry {
         begins: Option<u64>,
     ) -> Result<Appender, RegistryError> {
         self.check_upload(name, id).await?;
-        let upload = self.blobs.resume(id).await?;
+        let upload = self.claim(id).await?;
         let offset = upload.offset();
         match begins {
             Some(begins) if begins != offset => {
@@ -80,8 +85,23 @@ impl Registry {
         id: &UploadId,
     ) -> Result<(), RegistryError> {
         self.check_upload(name, id).await?;
-        self.blobs.resume(id).await?.abort().await?;
+        self.claim(id).await?.abort().await?;
         Ok(self.catalog.remove_upload(id).await?)
+    }
+
+    /// Waits a moment for a writer whose client is gone but whose last bytes are on their way.
+    async fn claim(&self, id: &UploadId) -> Result<Box<dyn Upload>, RegistryError> {
+        let deadline = tokio::time::Instant::now() + BUSY_WAIT;
+        loop {
+            match self.blobs.resume(id).await {
+                Err(BlobStoreError::UploadBusy { .. })
+                    if tokio::time::Instant::now() < deadline =>
+                {
+                    tokio::time::sleep(BUSY_POLL).await;
+                }
+                other => return Ok(other?),
+            }
+        }
     }
 
     async fn check_upload(
