@@ -52,6 +52,17 @@ impl Answer {
         Ok(None)
     }
 
+    /// The body as a stream of bytes.
+    pub fn into_reader(self) -> impl tokio::io::AsyncRead + Unpin + Send {
+        let chunks = futures_util::stream::try_unfold(self, |mut answer| async {
+            match answer.chunk().await {
+                Ok(chunk) => Ok(chunk.map(|bytes| (bytes, answer))),
+                Err(error) => Err(std::io::Error::other(error)),
+            }
+        });
+        tokio_util::io::StreamReader::new(Box::pin(chunks))
+    }
+
     /// The whole body.
     ///
     /// # Errors

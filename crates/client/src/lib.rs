@@ -6,6 +6,7 @@
 
 mod answer;
 mod client;
+mod container;
 mod endpoint;
 mod error;
 mod hijack;
@@ -17,6 +18,7 @@ mod version;
 
 pub use answer::Answer;
 pub use client::{Client, Options};
+pub use container::{AttachOptions, Resizable, WaitCondition, Waiting};
 pub use endpoint::{Endpoint, SshTarget};
 pub use error::ClientError;
 pub use hijack::Hijacked;

@@ -122,7 +122,10 @@ impl Request {
     /// Path and query as they go on the wire.
     pub(crate) fn target(&self, prefix: &str) -> String {
         let mut target = format!("{prefix}{}", self.path);
-        for (index, (name, value)) in self.query.iter().enumerate() {
+        // By name, as Go writes them: logs of both clients then compare.
+        let mut query: Vec<_> = self.query.iter().collect();
+        query.sort_by_key(|(name, _)| *name);
+        for (index, (name, value)) in query.into_iter().enumerate() {
             target.push(if index == 0 { '?' } else { '&' });
             target.push_str(name);
             target.push('=');
@@ -139,7 +142,7 @@ pub fn escape_path(text: &str) -> String {
 }
 
 fn escape_query(text: &str) -> String {
-    escape(text, |_| false)
+    escape(text, |_| false).replace("%20", "+")
 }
 
 fn escape(text: &str, is_kept: impl Fn(u8) -> bool) -> String {
@@ -164,7 +167,7 @@ mod tests {
             Request::get("/images/json").query("filters", r#"{"a b":1}"#).query_if("all", true);
         assert_eq!(
             request.target("/v1.55"),
-            "/v1.55/images/json?filters=%7B%22a%20b%22%3A1%7D&all=1"
+            "/v1.55/images/json?all=1&filters=%7B%22a+b%22%3A1%7D"
         );
         assert_eq!(escape_path("a/b:c d?x"), "a/b:c%20d%3Fx");
     }

@@ -1,34 +1,17 @@
 //! `--gpus all|N|device=..,driver=..,capabilities=..,options=..`.
 
-use std::collections::BTreeMap;
-
-use serde::Serialize;
+use engine_api::host_config::DeviceRequest;
 
 use super::mount::csv_fields;
-
-/// A device request as the engine takes it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct DeviceRequest {
-    /// Driver, empty for any.
-    pub driver: String,
-    /// How many; -1 for all.
-    pub count: i64,
-    /// Or which.
-    #[serde(rename = "DeviceIDs")]
-    pub device_ids: Option<Vec<String>>,
-    /// Needed capabilities, an OR of ANDs.
-    pub capabilities: Vec<Vec<String>>,
-    /// Driver options.
-    pub options: BTreeMap<String, String>,
-}
 
 fn count(text: &str) -> Result<i64, String> {
     if text == "all" {
         return Ok(-1);
     }
     text.parse().map_err(|_| {
-        format!("invalid count ({text}): value must be either \"all\" or an integer: invalid syntax")
+        format!(
+            "invalid count ({text}): value must be either \"all\" or an integer: invalid syntax"
+        )
     })
 }
 
@@ -37,13 +20,8 @@ fn count(text: &str) -> Result<i64, String> {
 /// # Errors
 /// In docker's words.
 pub fn parse(text: &str) -> Result<DeviceRequest, String> {
-    let mut request = DeviceRequest {
-        driver: String::new(),
-        count: 0,
-        device_ids: None,
-        capabilities: Vec::new(),
-        options: BTreeMap::new(),
-    };
+    let mut request =
+        DeviceRequest { options: Some(engine_api::StringMap::new()), ..DeviceRequest::default() };
     let mut seen = Vec::new();
     for field in csv_fields(text)? {
         let (key, value) = match field.split_once('=') {
@@ -61,12 +39,13 @@ pub fn parse(text: &str) -> Result<DeviceRequest, String> {
             "capabilities" => {
                 let mut names = csv_fields(&value)?;
                 names.push("gpu".to_owned());
-                request.capabilities = vec![names];
+                request.capabilities = Some(vec![names]);
             }
             "options" => {
                 for option in csv_fields(&value)? {
                     let (name, value) = option.split_once('=').unwrap_or((&option, ""));
-                    request.options.insert(name.to_owned(), value.to_owned());
+                    let options = request.options.get_or_insert_default();
+                    options.insert(name.to_owned(), value.to_owned());
                 }
             }
             _ => return Err(format!("unexpected key '{key}' in '{field}'")),
@@ -75,9 +54,7 @@ pub fn parse(text: &str) -> Result<DeviceRequest, String> {
     if request.count == 0 && request.device_ids.is_none() {
         request.count = 1;
     }
-    if request.capabilities.is_empty() {
-        request.capabilities = vec![vec!["gpu".to_owned()]];
-    }
+    request.capabilities.get_or_insert_with(|| vec![vec!["gpu".to_owned()]]);
     Ok(request)
 }
 

@@ -1,113 +1,8 @@
 //! `--mount type=..,source=..,target=..`: one comma-separated record per mount.
 
-use std::collections::BTreeMap;
-
-use serde::Serialize;
+use engine_api::mount::Mount;
 
 use crate::grammar::parse_memory;
-
-/// A mount as the engine takes it; empty parts are left out.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Mount {
-    /// `bind`, `volume`, `tmpfs`, `npipe`, `cluster` or `image`.
-    #[serde(rename = "Type")]
-    pub kind: String,
-    /// What is mounted.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub source: String,
-    /// Where.
-    pub target: String,
-    /// Whether it cannot be written to.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub read_only: bool,
-    /// Consistency on desktop systems.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub consistency: String,
-    /// Only for binds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub bind_options: Option<BindOptions>,
-    /// Only for volumes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub volume_options: Option<VolumeOptions>,
-    /// Only for images.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub image_options: Option<ImageOptions>,
-    /// Only for tmpfs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tmpfs_options: Option<TmpfsOptions>,
-}
-
-/// Options of a bind.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "PascalCase")]
-#[allow(missing_docs, reason = "the names are the API's own")]
-pub struct BindOptions {
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub propagation: String,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub non_recursive: bool,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub create_mountpoint: bool,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub read_only_non_recursive: bool,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub read_only_force_recursive: bool,
-}
-
-/// Options of a volume.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "PascalCase")]
-#[allow(missing_docs, reason = "the names are the API's own")]
-pub struct VolumeOptions {
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub no_copy: bool,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub labels: BTreeMap<String, String>,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub subpath: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub driver_config: Option<Driver>,
-}
-
-/// A volume's driver.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "PascalCase")]
-#[allow(missing_docs, reason = "the names are the API's own")]
-pub struct Driver {
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub name: String,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub options: BTreeMap<String, String>,
-}
-
-/// Options of an image mount.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "PascalCase")]
-#[allow(missing_docs, reason = "the names are the API's own")]
-pub struct ImageOptions {
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub subpath: String,
-}
-
-/// Options of a tmpfs.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "PascalCase")]
-#[allow(missing_docs, reason = "the names are the API's own")]
-pub struct TmpfsOptions {
-    #[serde(skip_serializing_if = "is_zero_size")]
-    pub size_bytes: i64,
-    #[serde(skip_serializing_if = "is_zero_mode")]
-    pub mode: u32,
-}
-
-fn is_zero_size(size: &i64) -> bool {
-    *size == 0
-}
-
-fn is_zero_mode(mode: &u32) -> bool {
-    *mode == 0
-}
 
 /// The fields of one comma-separated record; a field may be quoted.
 ///
@@ -125,7 +20,10 @@ pub fn csv_fields(text: &str) -> Result<Vec<String>, String> {
                     Some('"') => break,
                     Some(c) => field.push(c),
                     None => {
-                        return Err("parse error on line 1: extraneous or missing \" in quoted-field".to_owned());
+                        return Err(
+                            "parse error on line 1: extraneous or missing \" in quoted-field"
+                                .to_owned(),
+                        );
                     }
                 }
             }
@@ -142,7 +40,9 @@ pub fn csv_fields(text: &str) -> Result<Vec<String>, String> {
             Some(',') => {}
             None => return Ok(fields),
             Some(_) => {
-                return Err("parse error on line 1: extraneous or missing \" in quoted-field".to_owned());
+                return Err(
+                    "parse error on line 1: extraneous or missing \" in quoted-field".to_owned()
+                );
             }
         }
     }
@@ -168,7 +68,10 @@ pub fn parse(text: &str) -> Result<Mount, String> {
             None => (field.to_lowercase(), None),
         };
         match (key.as_str(), value) {
-            ("readonly" | "ro" | "volume-nocopy" | "bind-nonrecursive" | "bind-create-src", None) => {
+            (
+                "readonly" | "ro" | "volume-nocopy" | "bind-nonrecursive" | "bind-create-src",
+                None,
+            ) => {
                 set(&mut mount, &key, "true", &field)?;
             }
             (_, None) => return Err(format!("invalid field '{field}' must be a key=value pair")),
@@ -192,8 +95,8 @@ fn set(mount: &mut Mount, key: &str, value: &str, field: &str) -> Result<(), Str
             mount.image_options.get_or_insert_default().subpath = value.to_owned();
         }
         "tmpfs-size" => {
-            mount.tmpfs_options.get_or_insert_default().size_bytes = parse_memory(value)
-                .map_err(|_| format!("invalid value for {key}: {value}"))?;
+            mount.tmpfs_options.get_or_insert_default().size_bytes =
+                parse_memory(value).map_err(|_| format!("invalid value for {key}: {value}"))?;
         }
         "tmpfs-mode" => {
             mount.tmpfs_options.get_or_insert_default().mode = u32::from_str_radix(value, 8)
@@ -236,6 +139,7 @@ fn set_bind(mount: &mut Mount, key: &str, value: &str, field: &str) -> Result<()
 
 fn set_volume(mount: &mut Mount, key: &str, value: &str, field: &str) -> Result<(), String> {
     let options = mount.volume_options.get_or_insert_default();
+    options.driver_config.get_or_insert_default();
     let pair = || {
         let (name, value) = value.split_once('=').unwrap_or((value, ""));
         (name.to_owned(), value.to_owned())
@@ -258,7 +162,8 @@ fn set_volume(mount: &mut Mount, key: &str, value: &str, field: &str) -> Result<
 
 fn check(mount: &mut Mount) -> Result<(), String> {
     let kind = mount.kind.as_str();
-    let mixed = |options: &str| Err(format!("cannot mix '{options}-*' options with mount type '{kind}'"));
+    let mixed =
+        |options: &str| Err(format!("cannot mix '{options}-*' options with mount type '{kind}'"));
     if kind.is_empty() {
         return Err("type is required".to_owned());
     }
@@ -306,7 +211,14 @@ mod tests {
         let mount = parse("source=v,target=/d,volume-label=a=b,\"volume-opt=o=x,y\"").unwrap();
         let options = mount.volume_options.unwrap();
         assert_eq!(options.driver_config.unwrap().options["o"], "x,y");
-        assert_eq!(parse("type=tmpfs,dst=/t,tmpfs-size=1m,tmpfs-mode=1770").unwrap().tmpfs_options.unwrap().mode, 0o1770);
+        assert_eq!(
+            parse("type=tmpfs,dst=/t,tmpfs-size=1m,tmpfs-mode=1770")
+                .unwrap()
+                .tmpfs_options
+                .unwrap()
+                .mode,
+            0o1770
+        );
     }
 
     #[test]
@@ -316,7 +228,10 @@ mod tests {
             ("type=bind,src=/x", "target is required"),
             ("type=bind,src=/x,dst=/y,foo=1", "unexpected key 'foo' in 'foo=1'"),
             ("type=tmpfs,dst=/x,tmpfs-size=y", "invalid value for tmpfs-size: y"),
-            ("type=tmpfs,dst=/x,volume-nocopy", "cannot mix 'volume-*' options with mount type 'tmpfs'"),
+            (
+                "type=tmpfs,dst=/x,volume-nocopy",
+                "cannot mix 'volume-*' options with mount type 'tmpfs'",
+            ),
         ] {
             assert_eq!(parse(text).unwrap_err(), error, "{text}");
         }

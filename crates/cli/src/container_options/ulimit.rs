@@ -1,32 +1,33 @@
 //! `--ulimit NAME=SOFT[:HARD]`.
 
-use serde::Serialize;
+use engine_api::host_config::Ulimit;
 
 const NAMES: [&str; 16] = [
-    "as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc",
-    "rss", "rtprio", "rttime", "sigpending", "stack",
+    "as",
+    "core",
+    "cpu",
+    "data",
+    "fsize",
+    "locks",
+    "memlock",
+    "msgqueue",
+    "nice",
+    "nofile",
+    "nproc",
+    "rss",
+    "rtprio",
+    "rttime",
+    "sigpending",
+    "stack",
 ];
-
-/// A limit as the engine takes it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Ulimit {
-    /// Resource.
-    pub name: String,
-    /// Most the process may raise the soft limit to.
-    pub hard: i64,
-    /// Limit in force.
-    pub soft: i64,
-}
 
 /// Reads one limit.
 ///
 /// # Errors
 /// In docker's words.
 pub fn parse(text: &str) -> Result<Ulimit, String> {
-    let (name, limits) = text
-        .split_once('=')
-        .ok_or_else(|| format!("invalid ulimit argument: {text}"))?;
+    let (name, limits) =
+        text.split_once('=').ok_or_else(|| format!("invalid ulimit argument: {text}"))?;
     if !NAMES.contains(&name) {
         return Err(format!("invalid ulimit type: {name}"));
     }

@@ -3,7 +3,10 @@
 
 use std::net::IpAddr;
 
-use super::{size::parse_memory, value::{Kind, parse_int}};
+use super::{
+    size::parse_memory,
+    value::{Kind, parse_int},
+};
 use crate::container_options::{gpus, mount, ulimit};
 
 /// Checks one value and gives it back in its kept form.
@@ -55,8 +58,7 @@ fn attach(text: &str) -> Result<String, String> {
 /// `host:ip` or `host=ip`; brackets around an IPv6 address are taken off.
 fn add_host(text: &str) -> Result<String, String> {
     let bad = || format!("bad format for add-host: {text:?}");
-    let (host, address) =
-        text.split_once('=').or_else(|| text.split_once(':')).ok_or_else(bad)?;
+    let (host, address) = text.split_once('=').or_else(|| text.split_once(':')).ok_or_else(bad)?;
     if host.is_empty() {
         return Err(bad());
     }
@@ -128,11 +130,17 @@ fn device_rule(text: &str) -> Result<String, String> {
     let bad = || format!("invalid device cgroup format '{text}'");
     let is_number = |t: &str| t == "*" || (!t.is_empty() && t.bytes().all(|b| b.is_ascii_digit()));
     let mut words = text.split(' ');
-    let (kind, numbers, modes) =
-        (words.next().ok_or_else(bad)?, words.next().ok_or_else(bad)?, words.next().ok_or_else(bad)?);
+    let (kind, numbers, modes) = (
+        words.next().ok_or_else(bad)?,
+        words.next().ok_or_else(bad)?,
+        words.next().ok_or_else(bad)?,
+    );
     let (major, minor) = numbers.split_once(':').ok_or_else(bad)?;
     let is_modes = (1..=3).contains(&modes.len()) && modes.chars().all(|c| "rwm".contains(c));
-    if matches!(kind, "a" | "b" | "c") && is_number(major) && is_number(minor) && is_modes
+    if matches!(kind, "a" | "b" | "c")
+        && is_number(major)
+        && is_number(minor)
+        && is_modes
         && words.next().is_none()
     {
         Ok(text.to_owned())

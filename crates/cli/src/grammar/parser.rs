@@ -187,9 +187,7 @@ impl Reader<'_> {
             let Some(flag) = self.flags.iter().find(|f| f.short == Some(letter)).copied() else {
                 return match letter {
                     'h' => Ok(true),
-                    _ => Err(FlagError(format!(
-                        "unknown shorthand flag: '{letter}' in -{rest}"
-                    ))),
+                    _ => Err(FlagError(format!("unknown shorthand flag: '{letter}' in -{rest}"))),
                 };
             };
             if let Some(value) = after.strip_prefix('=') {
@@ -278,11 +276,26 @@ mod tests {
             ("ps -f", "flag needs an argument: 'f' in -f"),
             ("run --network", "flag needs an argument: --network"),
             ("ps --=x", "bad flag syntax: --=x"),
-            ("run -m x busybox", "invalid argument \"x\" for \"-m, --memory\" flag: invalid size: 'x'"),
-            ("ps -n x", "invalid argument \"x\" for \"-n, --last\" flag: strconv.ParseInt: parsing \"x\": invalid syntax"),
-            ("ps --no-trunc=x", "invalid argument \"x\" for \"--no-trunc\" flag: strconv.ParseBool: parsing \"x\": invalid syntax"),
-            ("ps -f bad", "invalid argument \"bad\" for \"-f, --filter\" flag: bad format of filter (expected name=value)"),
-            ("run -a x y", "invalid argument \"x\" for \"-a, --attach\" flag: valid streams are STDIN, STDOUT and STDERR"),
+            (
+                "run -m x busybox",
+                "invalid argument \"x\" for \"-m, --memory\" flag: invalid size: 'x'",
+            ),
+            (
+                "ps -n x",
+                "invalid argument \"x\" for \"-n, --last\" flag: strconv.ParseInt: parsing \"x\": invalid syntax",
+            ),
+            (
+                "ps --no-trunc=x",
+                "invalid argument \"x\" for \"--no-trunc\" flag: strconv.ParseBool: parsing \"x\": invalid syntax",
+            ),
+            (
+                "ps -f bad",
+                "invalid argument \"bad\" for \"-f, --filter\" flag: bad format of filter (expected name=value)",
+            ),
+            (
+                "run -a x y",
+                "invalid argument \"x\" for \"-a, --attach\" flag: valid streams are STDIN, STDOUT and STDERR",
+            ),
         ] {
             assert_eq!(line(text), Err(error.into()), "{text}");
         }

@@ -159,9 +159,9 @@ pub fn flags_of(command: &Command) -> Vec<Flag> {
     // `image build` has the rows of its other name.
     let path = if command.path == "image build" { "builder build" } else { command.path };
     let mut flags: Vec<_> = FLAGS.lines().filter_map(|line| flag_of(line, path)).collect();
-    let synonyms = SYNONYMS.iter().filter(|(of, ..)| {
-        *of == path || (*of == "container stop" && path == "container restart")
-    });
+    let synonyms = SYNONYMS
+        .iter()
+        .filter(|(of, ..)| *of == path || (*of == "container stop" && path == "container restart"));
     for (_, old, new) in synonyms {
         if let Some(target) = flags.iter().find(|flag| flag.long == *new) {
             flags.push(Flag { long: old, short: None, is_hidden: true, ..*target });

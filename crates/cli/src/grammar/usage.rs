@@ -110,10 +110,8 @@ pub fn command_help(command: &Command, typed: &str) -> String {
 #[must_use]
 pub fn group_help(group: &Command) -> String {
     let members: Vec<_> = group_members(group).collect();
-    let entries: Vec<_> = members
-        .iter()
-        .map(|c| (c.path.split(' ').nth(1).unwrap_or(c.path), c.summary))
-        .collect();
+    let entries: Vec<_> =
+        members.iter().map(|c| (c.path.split(' ').nth(1).unwrap_or(c.path), c.summary)).collect();
     format!(
         "Usage:  {PROGRAM} {path} COMMAND\n\n{}\n\nCommands:\n{}\n\
          Run '{PROGRAM} {path} COMMAND --help' for more information on a command.\n",
@@ -127,8 +125,7 @@ pub fn group_help(group: &Command) -> String {
 #[must_use]
 pub fn root_help() -> String {
     let all: Vec<_> = commands().collect();
-    let groups: Vec<_> =
-        all.iter().filter(|c| c.is_group()).map(|c| (c.path, c.summary)).collect();
+    let groups: Vec<_> = all.iter().filter(|c| c.is_group()).map(|c| (c.path, c.summary)).collect();
     let mut single = Vec::new();
     for command in all.iter().filter(|c| !c.is_group()) {
         single.extend(
@@ -190,7 +187,9 @@ mod tests {
     #[test]
     fn help_names_every_flag_and_alias() {
         let text = command_help(&command("ps"), "ps");
-        assert!(text.contains("gantry container ls, gantry container list, gantry container ps, gantry ps"));
+        assert!(text.contains(
+            "gantry container ls, gantry container list, gantry container ps, gantry ps"
+        ));
         assert!(text.contains("  -f, --filter filter"));
         assert!(root_help().contains("\n  ps "));
     }

@@ -197,8 +197,8 @@ pub(super) fn parse_int(text: &str) -> Result<i64, String> {
 fn parse_uint(text: &str, most: u64) -> Result<i64, String> {
     let (radix, digits) = radix_of(text);
     let digits = if digits.starts_with(['+', '-']) { "x" } else { digits };
-    let number = u64::from_str_radix(digits, radix)
-        .map_err(|e| number_error("ParseUint", text, &e))?;
+    let number =
+        u64::from_str_radix(digits, radix).map_err(|e| number_error("ParseUint", text, &e))?;
     match i64::try_from(number) {
         Ok(small) if number <= most => Ok(small),
         _ => Err(format!("strconv.ParseUint: parsing {text:?}: value out of range")),
