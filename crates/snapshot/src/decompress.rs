@@ -105,14 +105,13 @@ pub fn decompress<R: Read>(mut reader: R) -> Result<Decompressed<R>, DecompressE
     let mut start = Vec::with_capacity(6);
     reader.by_ref().take(6).read_to_end(&mut start).map_err(DecompressError::Read)?;
     let compression = Compression::detect(&start);
-    let source =
-        BufReader::with_capacity(BUFFER_BYTES, io::Cursor::new(start).chain(reader));
+    let source = BufReader::with_capacity(BUFFER_BYTES, io::Cursor::new(start).chain(reader));
     Ok(Decompressed(match compression {
         Compression::None => Inner::None(source),
         Compression::Gzip => Inner::Gzip(Members::new(source)),
         Compression::Zstd => {
-            let mut decoder = zstd::stream::read::Decoder::with_buffer(source)
-                .map_err(DecompressError::Read)?;
+            let mut decoder =
+                zstd::stream::read::Decoder::with_buffer(source).map_err(DecompressError::Read)?;
             decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(DecompressError::Read)?;
             Inner::Zstd(Box::new(decoder))
         }
@@ -152,21 +151,21 @@ impl<R: Read> Read for Decompressed<R> {
 
 /// The members of a gzip file, one after the other.
 enum Members<R: BufRead> {
-    Within(GzDecoder<R>),
+    Within(Box<GzDecoder<R>>),
     Between(R),
     Moving,
 }
 
 impl<R: BufRead> Members<R> {
     fn new(source: R) -> Self {
-        Self::Within(GzDecoder::new(source))
+        Self::Within(Box::new(GzDecoder::new(source)))
     }
 
     /// Decides what follows a member: another one, padding to the end, or nothing.
     fn next_member(mut source: R) -> io::Result<Self> {
         let next = source.fill_buf()?.first().copied();
         match next {
-            Some(0x1f) => return Ok(Self::Within(GzDecoder::new(source))),
+            Some(0x1f) => return Ok(Self::Within(Box::new(GzDecoder::new(source)))),
             None => return Ok(Self::Between(source)),
             Some(_) => {}
         }

@@ -70,6 +70,7 @@ pub struct Change {
 /// # Example: pull, run, commit, remove
 ///
 /// ```
+/// # use gantry_snapshot as snapshot;
 /// use std::error::Error;
 /// use snapshot::{ChangeKind, Key, Limits, Snapshotter};
 /// use types::RootFilesystem;
