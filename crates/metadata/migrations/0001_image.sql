@@ -26,7 +26,9 @@ CREATE INDEX manifest_image ON manifest(image_id);
 
 CREATE TABLE layer (
     diff_id    TEXT PRIMARY KEY NOT NULL,  -- digest of the tar
-    size_bytes INTEGER NOT NULL            -- unpacked
+    size_bytes INTEGER NOT NULL,           -- unpacked
+    added_ns   INTEGER NOT NULL,
+    is_synced  INTEGER NOT NULL DEFAULT 0  -- whether it survives a power failure
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE image_layer (

@@ -355,7 +355,7 @@ pub fn manifests(connection: &Connection, id: &Digest) -> Rows<ManifestRow> {
     )
 }
 
-/// Notes a layer that stands unpacked and synced.
+/// Notes a layer that stands unpacked, not yet known to be synced.
 ///
 /// # Errors
 /// [`DatabaseError::Sqlite`].
@@ -363,13 +363,32 @@ pub fn insert_layer(
     connection: &Connection,
     diff_id: &Digest,
     size_bytes: u64,
+    now_ns: i64,
 ) -> Result<(), DatabaseError> {
     run(
         connection,
-        "INSERT OR IGNORE INTO layer (diff_id, size_bytes) VALUES (?1, ?2)",
-        params![diff_id.to_string(), stored(size_bytes)],
+        "INSERT OR IGNORE INTO layer (diff_id, size_bytes, added_ns) VALUES (?1, ?2, ?3)",
+        params![diff_id.to_string(), stored(size_bytes), now_ns],
     )
     .map(drop)
+}
+
+/// Notes that a layer survives a power failure.
+///
+/// # Errors
+/// [`DatabaseError::Sqlite`].
+pub fn mark_synced(connection: &Connection, diff_id: &Digest) -> Result<(), DatabaseError> {
+    let sql = "UPDATE layer SET is_synced = 1 WHERE diff_id = ?1";
+    run(connection, sql, [diff_id.to_string()]).map(drop)
+}
+
+/// Returns the layers that are not known to survive a power failure.
+///
+/// # Errors
+/// [`DatabaseError::Sqlite`].
+pub fn unsynced_layers(connection: &Connection) -> Rows<Digest> {
+    let sql = "SELECT diff_id FROM layer WHERE is_synced = 0";
+    collect(connection, sql, [], |row| parsed(row, 0))
 }
 
 /// Returns the unpacked size of a layer that has a row.
@@ -398,14 +417,14 @@ pub fn layer_uses(connection: &Connection, diff_id: &Digest) -> Result<u64, Data
     Ok(one(connection, sql, [diff_id.to_string()], |row| size(row, 0))?.unwrap_or(0))
 }
 
-/// Returns the layers that no image stands on.
+/// Returns the layers that no image stands on and that were added before `before_ns`.
 ///
 /// # Errors
 /// [`DatabaseError::Sqlite`].
-pub fn unused_layers(connection: &Connection) -> Rows<Digest> {
-    let sql = "SELECT diff_id FROM layer
-               WHERE NOT EXISTS (SELECT 1 FROM image_layer i WHERE i.diff_id = layer.diff_id)";
-    collect(connection, sql, [], |row| parsed(row, 0))
+pub fn unused_layers(connection: &Connection, before_ns: i64) -> Rows<Digest> {
+    let sql = "SELECT diff_id FROM layer WHERE added_ns < ?1
+               AND NOT EXISTS (SELECT 1 FROM image_layer i WHERE i.diff_id = layer.diff_id)";
+    collect(connection, sql, [before_ns], |row| parsed(row, 0))
 }
 
 /// Deletes a layer's row, and with it what is known of its blobs, unless an image stands on it.
@@ -531,11 +550,11 @@ mod tests {
     fn an_image_needs_its_layers_and_keeps_them_in_use() {
         with_database("layers", |c| {
             assert!(insert(c, &row(digest('a')), &[digest('1')]).is_err());
-            insert_layer(c, &digest('1'), 7)?;
-            insert_layer(c, &digest('2'), 8)?;
+            insert_layer(c, &digest('1'), 7, 1)?;
+            insert_layer(c, &digest('2'), 8, 1)?;
             insert(c, &row(digest('a')), &[digest('1')])?;
             assert_eq!(layers(c, &digest('a'))?, [(digest('1'), 7)]);
-            assert_eq!(unused_layers(c)?, [digest('2')]);
+            assert_eq!(unused_layers(c, 9)?, [digest('2')]);
             assert!(delete_layer(c, &digest('1')).is_err());
             delete(c, &digest('a'))?;
             delete_layer(c, &digest('1'))
@@ -564,7 +583,7 @@ mod tests {
     #[test]
     fn blobs_become_local_and_go_with_their_layer() {
         with_database("blobs", |c| {
-            insert_layer(c, &digest('1'), 7)?;
+            insert_layer(c, &digest('1'), 7, 1)?;
             let mut known = BlobRow {
                 digest: digest('c'),
                 diff_id: digest('1'),
