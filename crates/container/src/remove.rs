@@ -49,7 +49,7 @@ impl Containers {
                     state.is_manually_stopped = true;
                     Ok(())
                 })?;
-                self.kill_locked(&container).await?;
+                self.kill_init(&container).await?;
             }
             _ => {}
         }

@@ -84,11 +84,11 @@ impl Containers {
         if wait_for_exit(container, grace).await {
             return Ok(());
         }
-        self.kill_locked(container).await
+        self.kill_init(container).await
     }
 
     /// SIGKILL, and the certainty that it worked.
-    pub(crate) async fn kill_locked(&self, container: &Arc<Container>) -> Result<(), ContainerError> {
+    pub(crate) async fn kill_init(&self, container: &Arc<Container>) -> Result<(), ContainerError> {
         if container.state().phase == Phase::Paused {
             // A frozen process does not take even SIGKILL on cgroup v1.
             self.resume_locked(container).await?;
@@ -123,16 +123,12 @@ impl Containers {
     /// Sends a signal to a running container's init.
     ///
     /// # Errors
-    /// [`ContainerError::Conflict`] when it does not run, [`ContainerError::Invalid`] for an
-    /// unknown signal.
-    pub async fn kill(&self, reference: &str, text: &str) -> Result<(), ContainerError> {
+    /// [`ContainerError::Conflict`] when it does not run.
+    pub async fn kill(&self, reference: &str, number: Option<i32>) -> Result<(), ContainerError> {
         let container = self.find(reference)?;
-        let number = if text.is_empty() { signal::KILL } else { signal::parse(text)? };
+        let number = number.unwrap_or(signal::KILL);
         let not_running = || {
-            ContainerError::Conflict(format!(
-                "cannot kill container: {reference}: container {} is not running",
-                container.id
-            ))
+            ContainerError::Conflict(format!("container {} is not running", container.id))
         };
         if !container.state().is_running() {
             return Err(not_running());
@@ -145,10 +141,8 @@ impl Containers {
             })?;
         }
         if number == signal::KILL {
-            let _operation = container.lock().await;
-            if container.state().is_running() {
-                self.kill_locked(&container).await?;
-            }
+            // Without the lock: a stop that waits for init to end holds it, and this ends the wait.
+            self.kill_init(&container).await?;
         } else {
             let shim = container.shim().ok_or_else(not_running)?;
             shim.signal(None, number).await.map_err(|error| shim_error(error, ""))?;

@@ -10,6 +10,7 @@
 //! Limits: request heads, JSON bodies, open connections and the time for a head are bounded (see
 //! [`server::Limits`]). Source: `engine-api-v1.55.yaml`, and Docker's clients where they differ.
 
+pub mod adapter;
 pub mod api_error;
 pub mod api_version;
 pub mod backend;

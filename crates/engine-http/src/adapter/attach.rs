@@ -1,0 +1,165 @@
+//! Moving bytes between a client and a supervisor's stream, and detach keys.
+
+use ::container::Attached;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::unix::OwnedWriteHalf,
+};
+
+use crate::{Attachment, Framing, Hijacked};
+
+/// `ctrl-p,ctrl-q`.
+pub(super) const DEFAULT_DETACH_KEYS: &[u8] = &[0x10, 0x11];
+/// One read; a terminal's line and a pipe's page both fit.
+const BUFFER_BYTES: usize = 32 * 1024;
+
+/// How the bytes of an attached stream are framed.
+pub(super) fn framing(attached: &Attached) -> Framing {
+    if attached.has_terminal { Framing::Raw } else { Framing::Multiplexed }
+}
+
+/// Serves an attached stream until either side ends.
+pub(super) fn attachment(attached: Attached, detach_keys: Option<Vec<u8>>) -> Attachment {
+    let framing = framing(&attached);
+    let keys = attached
+        .has_terminal
+        .then(|| detach_keys.unwrap_or_else(|| DEFAULT_DETACH_KEYS.to_vec()))
+        .unwrap_or_default();
+    Attachment::new(framing, move |client| pump(client, attached, keys))
+}
+
+/// Replays a log, then serves the live stream if one was asked for.
+pub(super) fn with_replay(
+    framing: Framing,
+    replay: Option<impl Stream<Item = std::io::Result<Bytes>> + Send + 'static>,
+    live: Option<Attached>,
+    detach_keys: Option<Vec<u8>>,
+) -> Attachment {
+    Attachment::new(framing, move |mut client| async move {
+        if let Some(replay) = replay {
+            let mut replay = std::pin::pin!(replay);
+            while let Some(Ok(bytes)) = replay.next().await {
+                if client.write_all(&bytes).await.is_err() {
+                    return;
+                }
+            }
+        }
+        match live {
+            Some(attached) => {
+                let has_keys = attached.has_terminal;
+                let keys = detach_keys.unwrap_or_else(|| DEFAULT_DETACH_KEYS.to_vec());
+                pump(client, attached, if has_keys { keys } else { Vec::new() }).await;
+            }
+            // A client that has gone needs no goodbye.
+            None => drop(client.shutdown().await),
+        }
+    })
+}
+
+/// Copies both ways. The client's end of input is passed on as a half-close; the container's end
+/// of output closes the connection.
+pub(super) async fn pump(client: Hijacked, attached: Attached, detach_keys: Vec<u8>) {
+    let (mut from_client, mut to_client) = tokio::io::split(client);
+    let (mut from_container, to_container) = attached.stream.into_split();
+    let output = async {
+        // A client that has gone is no error: the other direction notices as well.
+        let _ = tokio::io::copy(&mut from_container, &mut to_client).await;
+        let _ = to_client.shutdown().await;
+    };
+    let input = copy_input(&mut from_client, to_container, DetachKeys::new(detach_keys));
+    tokio::pin!(output, input);
+    tokio::select! {
+        () = &mut output => {}
+        outcome = &mut input => match outcome {
+            Input::Ended => output.await,
+            Input::Detached => {}
+        },
+    }
+}
+
+/// How a client's input ended.
+enum Input {
+    /// It closed its side; output goes on.
+    Ended,
+    /// It typed the detach keys.
+    Detached,
+}
+
+async fn copy_input(
+    from: &mut (impl AsyncReadExt + Unpin),
+    mut to: OwnedWriteHalf,
+    mut keys: DetachKeys,
+) -> Input {
+    let mut buffer = vec![0u8; BUFFER_BYTES];
+    loop {
+        let Ok(length @ 1..) = from.read(&mut buffer).await else { break };
+        let (bytes, is_detached) = keys.filter(&buffer[..length]);
+        if to.write_all(&bytes).await.is_err() {
+            break;
+        }
+        if is_detached {
+            return Input::Detached;
+        }
+    }
+    // Dropping the half shuts it down; an error means that the container has ended.
+    let _ = to.shutdown().await;
+    Input::Ended
+}
+
+/// Looks for the detach sequence across reads; what turns out not to be it is passed on.
+struct DetachKeys {
+    sequence: Vec<u8>,
+    matched: usize,
+}
+
+impl DetachKeys {
+    fn new(sequence: Vec<u8>) -> Self {
+        Self { sequence, matched: 0 }
+    }
+
+    /// The bytes to pass on, and whether the sequence is complete.
+    fn filter<'a>(&mut self, input: &'a [u8]) -> (std::borrow::Cow<'a, [u8]>, bool) {
+        if self.sequence.is_empty() {
+            return (input.into(), false);
+        }
+        let mut output = Vec::with_capacity(input.len());
+        for byte in input {
+            if *byte == self.sequence[self.matched] {
+                self.matched += 1;
+                if self.matched == self.sequence.len() {
+                    return (output.into(), true);
+                }
+                continue;
+            }
+            output.extend_from_slice(&self.sequence[..self.matched]);
+            self.matched = 0;
+            if *byte == self.sequence[0] {
+                self.matched = 1;
+            } else {
+                output.push(*byte);
+            }
+        }
+        (output.into(), false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn detach_keys_across_reads() {
+        let mut keys = DetachKeys::new(DEFAULT_DETACH_KEYS.to_vec());
+        assert_eq!(keys.filter(b"ab\x10"), (b"ab"[..].into(), false));
+        assert_eq!(keys.filter(b"c"), (b"\x10c"[..].into(), false));
+        assert_eq!(keys.filter(b"\x10\x10\x11rest"), (b"\x10"[..].into(), true));
+    }
+
+    #[test]
+    fn no_keys_pass_everything() {
+        let mut keys = DetachKeys::new(Vec::new());
+        assert_eq!(keys.filter(b"\x10\x11"), (b"\x10\x11"[..].into(), false));
+    }
+}

@@ -1,0 +1,103 @@
+//! `/exec` over the container service.
+
+use ::container::{ContainerError, ExecStart};
+use async_trait::async_trait;
+use engine_api::exec::{ExecCreateRequest, ExecInspect, ProcessConfig};
+use tokio::io::AsyncWriteExt;
+
+use super::{
+    Engine,
+    attach::{DEFAULT_DETACH_KEYS, pump},
+};
+use crate::{
+    Answer, ApiError, Attachment, Framing,
+    backend::{ExecBackend, TerminalSize, exec::StartExec},
+    stdcopy,
+};
+
+fn exec_start(options: StartExec, is_detached: bool) -> ExecStart {
+    let size = options.console_size.map(|size| (cells(size.width), cells(size.height)));
+    ExecStart { is_detached, console_size: size }
+}
+
+pub(super) fn cells(number: u32) -> u16 {
+    u16::try_from(number).unwrap_or(u16::MAX)
+}
+
+#[async_trait]
+impl ExecBackend for Engine {
+    async fn create(&self, container: &str, request: ExecCreateRequest) -> Answer<String> {
+        Ok(self.containers.exec_create(container, request)?.to_string())
+    }
+
+    async fn inspect(&self, id: &str) -> Answer<ExecInspect> {
+        let (container, exec) = self.containers.exec(id)?;
+        let (state, request) = (exec.state(), &exec.request);
+        let command = request.cmd.clone().unwrap_or_default();
+        let (entrypoint, arguments) = command
+            .split_first()
+            .map_or_else(Default::default, |(first, rest)| (first.clone(), rest.to_vec()));
+        Ok(ExecInspect {
+            id: exec.id.to_string(),
+            running: state.is_running,
+            exit_code: state.exit_code.map(i64::from),
+            process_config: ProcessConfig {
+                tty: request.tty,
+                entrypoint,
+                arguments: Some(arguments),
+                privileged: Some(request.privileged),
+                user: request.user.clone(),
+            },
+            open_stdin: request.attach_stdin,
+            open_stderr: request.attach_stderr,
+            open_stdout: request.attach_stdout,
+            can_remove: state.exit_code.is_some(),
+            container_id: container.id.to_string(),
+            detach_keys: request.detach_keys.clone(),
+            pid: i64::from(state.pid),
+        })
+    }
+
+    async fn start(&self, id: &str, options: StartExec) -> Answer<Attachment> {
+        let (container, exec) = self.containers.exec(id)?;
+        if exec.state().is_started {
+            return Err(ApiError::new(
+                types::ErrorKind::Conflict,
+                format!("Error: Exec command {id} is already running or has ended"),
+            ));
+        }
+        if !container.state().is_running() {
+            return Err(ContainerError::NotRunning(container.id.to_string()).into());
+        }
+        let framing = if exec.request.tty { Framing::Raw } else { Framing::Multiplexed };
+        let (containers, id) = (self.containers.clone(), id.to_owned());
+        let keys = if exec.request.tty { DEFAULT_DETACH_KEYS.to_vec() } else { Vec::new() };
+        Ok(Attachment::new(framing, move |mut client| async move {
+            match containers.exec_start(&id, exec_start(options, false)).await {
+                Ok(Some(attached)) => pump(client, attached, keys).await,
+                Ok(None) => {}
+                Err(error) => {
+                    let text = format!("{}\r\n", types::error::chain(&error));
+                    let bytes = match framing {
+                        Framing::Raw => bytes::Bytes::from(text),
+                        Framing::Multiplexed => {
+                            stdcopy::frame(stdcopy::Stream::Stdout, text.as_bytes())
+                        }
+                    };
+                    // A client that has gone needs no explanation.
+                    let _ = client.write_all(&bytes).await;
+                    let _ = client.shutdown().await;
+                }
+            }
+        }))
+    }
+
+    async fn start_detached(&self, id: &str, options: StartExec) -> Answer<()> {
+        self.containers.exec_start(id, exec_start(options, true)).await?;
+        Ok(())
+    }
+
+    async fn resize(&self, id: &str, size: TerminalSize) -> Answer<()> {
+        Ok(self.containers.exec_resize(id, cells(size.width), cells(size.height)).await?)
+    }
+}

@@ -1,0 +1,334 @@
+//! `/version`, `/info`, `/events`, `/system/df`, `/auth`.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use ::container::{Event, clock, host_memory_bytes, state::Phase};
+use async_trait::async_trait;
+use engine_api::{
+    auth::{AuthConfig, AuthResponse},
+    disk_usage::DiskUsage,
+    event::{EventActor, EventMessage},
+    info::{Commit, PluginsInfo, RegistryServiceConfig, Runtime, SwarmInfo, SystemInfo},
+    version::{ComponentVersion, PlatformName, SystemVersion},
+};
+use futures_util::{StreamExt, stream, stream::BoxStream};
+use tokio::sync::broadcast;
+
+use super::{Engine, container::nanos};
+use crate::{
+    Answer, ApiError, ApiVersion, Filters,
+    backend::{
+        SystemBackend,
+        container::ListContainers,
+        image::ListImages,
+        system::{DiskUsageQuery, EventQuery},
+    },
+};
+
+/// What `/info` and `/version` say that no service knows.
+#[derive(Debug, Clone, Default)]
+pub struct EngineFacts {
+    /// Stable id of this engine's data.
+    pub id: String,
+    /// `DATA_ROOT`.
+    pub data_root: String,
+    /// `key=value`.
+    pub labels: Vec<String>,
+    /// Whether debug logging is on.
+    pub debug: bool,
+    /// Mirrors of docker.io.
+    pub registry_mirrors: Vec<String>,
+    /// CIDRs of insecure registries.
+    pub insecure_registries: Vec<String>,
+    /// What an operator should know.
+    pub warnings: Vec<String>,
+}
+
+fn kernel_version() -> String {
+    rustix::system::uname().release().to_string_lossy().into_owned()
+}
+
+/// `GOARCH`.
+fn architecture() -> String {
+    oci::image::Platform::host().architecture
+}
+
+/// `PRETTY_NAME` and `VERSION_ID` of os-release(5).
+fn operating_system() -> (String, String) {
+    let text = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let value = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        line.unwrap_or_default().trim_matches('"').to_owned()
+    };
+    (value("PRETTY_NAME"), value("VERSION_ID"))
+}
+
+fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn api_event(event: &Event) -> EventMessage {
+    // The fields from before actors existed are kept for containers and images only.
+    let is_old = matches!(event.kind, "container" | "image");
+    let old = |text: &str| if is_old { text.to_owned() } else { String::new() };
+    EventMessage {
+        status: old(&event.action),
+        id: old(&event.actor),
+        from: match event.kind {
+            "container" => event.attributes.get("image").cloned().unwrap_or_default(),
+            _ => String::new(),
+        },
+        kind: event.kind.to_owned(),
+        action: event.action.clone(),
+        actor: EventActor { id: event.actor.clone(), attributes: event.attributes.clone() },
+        scope: "local".to_owned(),
+        time: event.time_nanos / 1_000_000_000,
+        time_nano: event.time_nanos,
+    }
+}
+
+/// The filters of `/events`: a type's own filter (`container`, `image`, ...) matches by id or name.
+fn admits_event(event: &Event, filters: &Filters) -> bool {
+    let action = event.action.split(':').next().unwrap_or_default();
+    let wanted = filters.get("event");
+    let is_action =
+        wanted.is_empty() || wanted.iter().any(|want| want == &event.action || want == action);
+    let is_object = ["container", "image", "volume", "network", "daemon"].iter().all(|kind| {
+        let wanted = filters.get(kind);
+        let name = event.attributes.get(if *kind == "image" && event.kind == "container" {
+            "image"
+        } else {
+            "name"
+        });
+        let is_of_kind = event.kind == *kind || (*kind == "image" && event.kind == "container");
+        wanted.is_empty()
+            || (is_of_kind
+                && wanted.iter().any(|want| {
+                    event.actor.starts_with(want.as_str()) || name.is_some_and(|n| n == want)
+                }))
+    });
+    is_action
+        && is_object
+        && filters.admits("type", event.kind)
+        && filters.admits("scope", "local")
+        && filters.admits_labels("label", &event.attributes)
+}
+
+impl Engine {
+    fn runtimes(&self) -> BTreeMap<String, Runtime> {
+        let settings = self.containers.settings();
+        let mut runtimes = BTreeMap::from([(
+            ::container::NATIVE_RUNTIME.to_owned(),
+            Runtime { path: ::container::NATIVE_RUNTIME.to_owned(), ..Runtime::default() },
+        )]);
+        for (name, runtime) in &settings.runtimes {
+            let document = Runtime {
+                path: runtime.path.to_string_lossy().into_owned(),
+                runtime_args: runtime.args.clone(),
+                ..Runtime::default()
+            };
+            runtimes.insert(name.clone(), document);
+        }
+        runtimes
+    }
+}
+
+#[async_trait]
+impl SystemBackend for Engine {
+    async fn ping(&self) -> Answer<()> {
+        Ok(())
+    }
+
+    async fn version(&self) -> Answer<SystemVersion> {
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let details = BTreeMap::from([
+            ("ApiVersion".to_owned(), ApiVersion::MAX.to_string()),
+            ("MinAPIVersion".to_owned(), ApiVersion::MIN.to_string()),
+            ("Os".to_owned(), "linux".to_owned()),
+            ("Arch".to_owned(), architecture()),
+            ("KernelVersion".to_owned(), kernel_version()),
+        ]);
+        Ok(SystemVersion {
+            platform: PlatformName { name: "Gantry".to_owned() },
+            components: vec![ComponentVersion {
+                name: "Engine".to_owned(),
+                version: version.clone(),
+                details: Some(details),
+            }],
+            version,
+            api_version: ApiVersion::MAX.to_string(),
+            min_api_version: ApiVersion::MIN.to_string(),
+            git_commit: option_env!("GANTRY_GIT_COMMIT").unwrap_or("unknown").to_owned(),
+            go_version: "none".to_owned(),
+            os: "linux".to_owned(),
+            arch: architecture(),
+            kernel_version: kernel_version(),
+            ..SystemVersion::default()
+        })
+    }
+
+    async fn info(&self) -> Answer<SystemInfo> {
+        let containers = self.containers.all();
+        let in_phase = |phases: &[Phase]| {
+            count(containers.iter().filter(|c| phases.contains(&c.state().phase)).count())
+        };
+        let (operating_system, os_version) = operating_system();
+        let settings = self.containers.settings();
+        let images = self.images.list(&::image::ImageFilters::default())?;
+        let names = |list: &[&str]| Some(list.iter().map(|name| (*name).to_owned()).collect());
+        let is_v2 = ::container::cgroup_mode::is_v2_only();
+        Ok(SystemInfo {
+            id: self.facts.id.clone(),
+            containers: count(containers.len()),
+            containers_running: in_phase(&[Phase::Running, Phase::Restarting]),
+            containers_paused: in_phase(&[Phase::Paused]),
+            containers_stopped: in_phase(&[Phase::Created, Phase::Exited, Phase::Dead]),
+            images: count(images.len()),
+            driver: "overlay2".to_owned(),
+            driver_status: vec![("Native Overlay Diff".to_owned(), "true".to_owned())],
+            plugins: PluginsInfo {
+                volume: names(&["local"]),
+                network: names(&["bridge", "host", "null"]),
+                authorization: None,
+                log: names(&["json-file", "none"]),
+            },
+            memory_limit: true,
+            swap_limit: true,
+            cpu_cfs_period: true,
+            cpu_cfs_quota: true,
+            cpu_shares: true,
+            cpu_set: true,
+            pids_limit: true,
+            ipv4_forwarding: true,
+            debug: self.facts.debug,
+            n_fd: count(std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)),
+            oom_kill_disable: !is_v2,
+            system_time: clock::rfc3339(clock::now_nanos()),
+            logging_driver: settings.log.kind.clone(),
+            cgroup_driver: "cgroupfs".to_owned(),
+            cgroup_version: if is_v2 { "2" } else { "1" }.to_owned(),
+            n_events_listener: count(self.containers.events().subscribers()),
+            kernel_version: kernel_version(),
+            operating_system,
+            os_version,
+            os_type: "linux".to_owned(),
+            architecture: std::env::consts::ARCH.to_owned(),
+            index_server_address: "https://index.docker.io/v1/".to_owned(),
+            registry_config: Some(RegistryServiceConfig {
+                insecure_registry_cidrs: Some(self.facts.insecure_registries.clone()),
+                mirrors: Some(self.facts.registry_mirrors.clone()),
+                ..RegistryServiceConfig::default()
+            }),
+            ncpu: count(std::thread::available_parallelism().map_or(1, usize::from)),
+            mem_total: i64::try_from(host_memory_bytes()).unwrap_or(i64::MAX),
+            docker_root_dir: self.facts.data_root.clone(),
+            name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            labels: self.facts.labels.clone(),
+            server_version: env!("CARGO_PKG_VERSION").to_owned(),
+            runtimes: self.runtimes(),
+            default_runtime: settings.default_runtime.clone(),
+            swarm: SwarmInfo { local_node_state: "inactive".to_owned(), ..SwarmInfo::default() },
+            live_restore_enabled: true,
+            init_binary: settings
+                .init_binary
+                .as_ref()
+                .map(|path| path.to_string_lossy().into_owned())
+                .unwrap_or_default(),
+            containerd_commit: Commit::default(),
+            security_options: vec!["name=seccomp,profile=builtin".to_owned()],
+            warnings: Some(self.facts.warnings.clone()).filter(|list| !list.is_empty()),
+            ..SystemInfo::default()
+        })
+    }
+
+    async fn auth(&self, credentials: AuthConfig) -> Answer<AuthResponse> {
+        let server = if credentials.server_address.is_empty() {
+            "https://index.docker.io/v1/".to_owned()
+        } else {
+            credentials.server_address.clone()
+        };
+        let known = distribution::Credentials::from_fields(
+            &credentials.username,
+            credentials.password.expose(),
+            credentials.identity_token.expose(),
+            "",
+        )
+        .ok_or_else(|| ApiError::invalid("a user name and a password are needed to log in"))?;
+        let login = self.images.login(&server, &known).await?;
+        Ok(AuthResponse {
+            status: login.status,
+            identity_token: login
+                .identity_token
+                .map(|token| engine_api::Secret::new(token.expose()))
+                .unwrap_or_default(),
+        })
+    }
+
+    async fn disk_usage(&self, query: DiskUsageQuery) -> Answer<DiskUsage> {
+        let engine = self.clone();
+        super::blocking(move || engine.measure(query)).await
+    }
+
+    async fn events(&self, query: EventQuery) -> Answer<BoxStream<'static, EventMessage>> {
+        let since = query.since.map(nanos);
+        let until = query.until.map(nanos);
+        let (past, live) = self.containers.events().subscribe(since.or(until.map(|_| 0)));
+        let filters = query.filters;
+        let is_over = move |event: &Arc<Event>| until.is_some_and(|until| event.time_nanos > until);
+        let past = stream::iter(past);
+        let is_past = until.is_some_and(|until| until <= clock::now_nanos());
+        let live = stream::unfold(live, |mut live| async move {
+            loop {
+                match live.recv().await {
+                    Ok(event) => return Some((event, live)),
+                    // A subscriber that was too slow goes on with what is kept.
+                    Err(broadcast::error::RecvError::Lagged(missed)) => {
+                        tracing::warn!(missed, "an event stream was too slow");
+                    }
+                    Err(broadcast::error::RecvError::Closed) => return None,
+                }
+            }
+        });
+        let all = if is_past { past.boxed() } else { past.chain(live).boxed() };
+        let deadline = until.map(|until| {
+            let left = (until - clock::now_nanos()).max(0);
+            std::time::Duration::from_nanos(u64::try_from(left).unwrap_or(0))
+        });
+        let messages = all
+            .take_while(move |event| {
+                let goes_on = !is_over(event);
+                async move { goes_on }
+            })
+            .filter_map(move |event| {
+                let message = admits_event(&event, &filters).then(|| api_event(&event));
+                async move { message }
+            });
+        Ok(match deadline {
+            Some(deadline) => messages.take_until(tokio::time::sleep(deadline)).boxed(),
+            None => messages.boxed(),
+        })
+    }
+}
+
+impl Engine {
+    fn measure(&self, query: DiskUsageQuery) -> Answer<DiskUsage> {
+        let mut usage = DiskUsage::default();
+        if query.containers {
+            let options = ListContainers { all: true, size: true, ..ListContainers::default() };
+            usage.containers = Some(self.summaries(&options)?);
+        }
+        if query.images {
+            let options = ListImages { all: true, ..ListImages::default() };
+            usage.images = Some(self.image_summaries(&options)?);
+            let bytes = self.images.disk_usage()?.layers_bytes;
+            usage.layers_size = Some(i64::try_from(bytes).unwrap_or(i64::MAX));
+        }
+        if query.volumes {
+            usage.volumes = Some(self.volumes_with_usage()?);
+        }
+        if query.build_cache {
+            usage.build_cache = Some(Vec::new());
+        }
+        Ok(usage)
+    }
+}
