@@ -76,7 +76,7 @@ fn watch_directory(dir: &Path) -> std::io::Result<AsyncFd<std::os::fd::OwnedFd>>
     let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
     let events = WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::MOVED_TO;
     inotify::add_watch(&fd, dir, events)?;
-    AsyncFd::register(fd)
+    Ok(AsyncFd::register(fd)?)
 }
 
 async fn follow(

@@ -39,6 +39,19 @@ where
     Ok((first, second))
 }
 
+/// Reads `null` as a type's zero value: the elements of lists and maps may be `null` too, as in
+/// docker-py's `{"EndpointsConfig": {"net": null}}`.
+macro_rules! zero_for_null {
+    ($($method:ident => $zero:tt),* $(,)?) => { $(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+            match self.0 {
+                Value::Null => Lenient(serde_json::json!($zero)).deserialize_any(visitor),
+                _ => self.deserialize_any(visitor),
+            }
+        }
+    )* };
+}
+
 /// A value that is read with Go's tolerance.
 struct Lenient(Value);
 
@@ -85,14 +98,28 @@ impl<'de> Deserializer<'de> for Lenient {
     ) -> Result<V::Value, Error> {
         match self.0 {
             Value::Object(entries) => visitor.visit_map(Entries::new(entries, Some(fields))),
+            Value::Null => visitor.visit_map(Entries::new(Map::new(), None)),
             Value::Array(_) => Err(Error::custom(format_args!("a list where {name} is expected"))),
             other => other.deserialize_struct(name, fields, visitor),
         }
     }
 
+    zero_for_null! {
+        deserialize_bool => false,
+        deserialize_i64 => 0,
+        deserialize_u8 => 0,
+        deserialize_u16 => 0,
+        deserialize_u32 => 0,
+        deserialize_u64 => 0,
+        deserialize_f64 => 0,
+        deserialize_string => "",
+        deserialize_seq => [],
+        deserialize_map => {},
+    }
+
     serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct seq tuple tuple_struct map identifier ignored_any
+        i8 i16 i32 i128 u128 f32 char str bytes byte_buf unit unit_struct tuple tuple_struct
+        identifier ignored_any
     }
 }
 

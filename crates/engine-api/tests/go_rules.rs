@@ -112,3 +112,18 @@ fn secrets_do_not_show_in_debug() {
     assert!(!format!("{auth:?}").contains("hunter2"));
     assert_eq!(auth.password.expose(), "hunter2");
 }
+
+#[test]
+fn null_elements_of_maps_and_lists_are_zero_values() {
+    let request: ContainerCreateRequest = from_slice(
+        br#"{"Env":["A=b",null],"Volumes":{"/v":null},"Labels":{"a":null},
+            "NetworkingConfig":{"EndpointsConfig":{"net":null}},
+            "HostConfig":{"Mounts":[null],"PortBindings":{"80/tcp":[null]}}}"#,
+    )
+    .unwrap();
+    assert_eq!(request.config.env.unwrap(), ["A=b", ""]);
+    assert!(request.config.volumes.unwrap().contains_key("/v"));
+    assert_eq!(request.config.labels["a"], "");
+    assert!(request.networking_config.unwrap().endpoints_config.unwrap().contains_key("net"));
+    assert_eq!(request.host_config.unwrap().mounts.len(), 1);
+}

@@ -43,7 +43,6 @@ impl ByteStream {
     }
 
     /// Makes it a response's body.
-    #[must_use]
     pub fn into_body(self) -> axum::body::Body {
         axum::body::Body::from_stream(self.0)
     }

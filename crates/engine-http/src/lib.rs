@@ -11,20 +11,31 @@
 //! [`server::Limits`]). Source: `engine-api-v1.55.yaml`, and Docker's clients where they differ.
 
 pub mod adapter;
+pub mod answer;
+pub mod api;
 pub mod api_error;
 pub mod api_version;
 pub mod backend;
+pub mod body;
 pub mod byte_stream;
+pub mod compat;
+pub mod detach_keys;
 pub mod filters;
 pub mod hijack;
+pub mod parameters;
+pub mod routes;
+pub mod server;
 pub mod signal;
 pub mod stdcopy;
 pub mod timestamp;
 
+pub use api::Api;
 pub use api_error::{Answer, ApiError};
 pub use api_version::ApiVersion;
 pub use byte_stream::ByteStream;
 pub use filters::Filters;
 pub use hijack::{Attachment, Framing, Hijacked};
+pub use routes::router;
+pub use server::Server;
 pub use signal::Signal;
 pub use timestamp::Timestamp;

@@ -24,4 +24,5 @@ pub mod removal;
 pub mod sealed;
 pub mod seccomp;
 pub mod signal;
+pub mod socket_queue;
 pub mod xattr;
