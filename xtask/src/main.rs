@@ -1,3 +1,18 @@
-//! xtask: see docs/architecture.md.
+//! Development tasks: `cargo xtask layers | bench`.
 
-fn main() {}
+mod layers;
+
+use clap::Parser;
+
+/// What to do.
+#[derive(Parser)]
+enum Task {
+    /// Checks that the crates depend downwards only.
+    Layers,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Task::parse() {
+        Task::Layers => layers::check(),
+    }
+}

@@ -1,1 +1,71 @@
-//! container: see docs/architecture.md.
+//! Containers: lifecycle, exec, attach, logs, events.
+//!
+//! # Truth
+//! Desired state is a [`record::Record`], actual state a [`state::State`]; both are rows. The
+//! actual actual state is the kernel's and the supervisor's: a row that disagrees is corrected at
+//! the engine's start ([`Containers::reconcile`]) and whenever a supervisor reports.
+//!
+//! # Locks
+//! Each container has one lock for operations (start, stop, remove, ... exclude each other) that
+//! may be held across awaits, and one for its data that never is. A caller holds at most one
+//! container's operation lock.
+//!
+//! # Refuses
+//! What is not built is an error ([`ContainerError::NotBuilt`]), never passed over in silence.
+
+mod account;
+mod account_cache;
+mod attach;
+pub mod clock;
+pub mod cgroup_mode;
+mod container;
+mod containers;
+mod create;
+mod error;
+mod event;
+mod exec;
+mod generated_name;
+mod host_files;
+mod human;
+mod inspect;
+mod log_config;
+mod logs;
+mod mount_request;
+mod namespace_mode;
+mod network_mode;
+mod port_request;
+mod reconcile;
+pub mod record;
+mod remove;
+pub mod restart;
+mod root_view;
+mod seccomp_cache;
+mod settings;
+mod shim_pool;
+mod signal;
+mod spec;
+mod start;
+pub mod state;
+mod stop;
+mod supervise;
+mod top;
+mod volume_copy;
+mod wait;
+
+pub use account::AccountError;
+pub use attach::Attached;
+pub use container::{Container, Progress};
+pub use containers::{Containers, Services};
+pub use create::Created;
+pub use error::ContainerError;
+pub use event::{Event, Events};
+pub use exec::{Exec, ExecStart, ExecState};
+pub use inspect::{Sizes, api_state, mount_point};
+pub use log_config::LogConfigPlan;
+pub use logs::{LogQuery, LogReader, LogRecord};
+pub use network_mode::NetworkMode;
+pub use reconcile::Report;
+pub use remove::RemoveOptions;
+pub use settings::{DefaultSeccomp, DnsSettings, NATIVE_RUNTIME, RuntimeSetting, Settings};
+pub use stop::StopOptions;
+pub use wait::{WaitCondition, Waited};

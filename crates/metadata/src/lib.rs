@@ -13,9 +13,12 @@
 //! - Migrations are append-only files `migrations/NNNN_noun.sql`, applied in order, each in one
 //!   transaction; a database of a newer build is refused, never changed.
 
+pub mod container;
 mod database;
+pub mod image;
 mod migration;
 pub mod network;
+pub mod volume;
 
 pub use database::{Database, DatabaseError};
 pub use rusqlite;

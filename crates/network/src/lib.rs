@@ -40,7 +40,7 @@ pub use firewall::Protocol;
 pub use hosts::{ExtraHost, HostTarget, HostsFile};
 pub use info::{Driver, EndpointInfo, NetworkInfo};
 pub use netdev::{LinkName, MacAddress, Subnet};
-pub use port::{HostPorts, PortBinding, PortRequest};
+pub use port::{HostPorts, HostPortsError, PortBinding, PortRequest};
 pub use reconcile::Reconciled;
 pub use resolv_conf::{host_resolv_conf, resolv_conf};
 pub use service::Networks;

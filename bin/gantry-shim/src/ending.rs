@@ -1,0 +1,132 @@
+//! How processes and the container end.
+
+use std::{io, time::Instant};
+
+use rustix::{
+    io::Errno,
+    process::{WaitOptions, WaitStatus, wait},
+};
+use shim_protocol::{Event, ExitRecord};
+
+use crate::{
+    log::Timestamp,
+    supervisor::{INIT, State, Supervisor},
+};
+
+impl Supervisor {
+    /// Collects every child that has ended: our processes, and orphans that came to us.
+    pub(crate) fn reap_children(&mut self) -> io::Result<()> {
+        loop {
+            let (pid, status) = match wait(WaitOptions::NOHANG) {
+                Ok(Some(ended)) => ended,
+                Ok(None) | Err(Errno::CHILD) => return Ok(()),
+                Err(Errno::INTR) => continue,
+                Err(errno) => return Err(errno.into()),
+            };
+            let pid = pid.as_raw_nonzero().get();
+            let ours = self.processes.iter().find(|(_, p)| p.pid == pid && !p.has_exited());
+            let Some((&number, _)) = ours else { continue };
+            self.process_ended(number, exit_code(status))?;
+        }
+    }
+
+    fn process_ended(&mut self, number: u32, code: i32) -> io::Result<()> {
+        if number == INIT
+            && let State::Running(container) = &mut self.state
+        {
+            // With a pid namespace of its own everything is dead already. Without, what goes on
+            // would keep the pipes open and the cgroup busy.
+            if let Err(failure) = container.backend.end_leftovers() {
+                self.complaints.add_text(&failure.message);
+            }
+        }
+        self.with_process(number, |process, around| process.exited(code, around))
+    }
+
+    /// Tells what has ended since the last turn of the loop.
+    pub(crate) fn conclude(&mut self) -> io::Result<()> {
+        let now = Instant::now();
+        let numbers: Vec<u32> = self
+            .processes
+            .iter()
+            .filter(|(_, process)| process.has_exited())
+            .map(|(number, _)| *number)
+            .collect();
+        for number in numbers {
+            self.with_process(number, |process, around| process.expire(now, around))?;
+            self.conclude_process(number)?;
+        }
+        Ok(())
+    }
+
+    fn conclude_process(&mut self, number: u32) -> io::Result<()> {
+        let Some(process) = self.processes.get_mut(&number) else { return Ok(()) };
+        let Some(code) = process.finished() else { return Ok(()) };
+        if let Some(id) = process.take_untold_exec() {
+            self.tell(Event::ExecExited { id, exit_code: code });
+        }
+        if number == INIT && matches!(self.state, State::Running(_)) {
+            if self.processes.iter().any(|(number, p)| *number != INIT && p.finished().is_none()) {
+                // Execs die with init; their ends are told first.
+                return Ok(());
+            }
+            self.container_ended(code);
+        }
+        self.with_process(number, |process, around| process.end_clients(around.poller))?;
+        if !self.processes.get(&number).is_some_and(crate::process::Process::has_clients) {
+            self.processes.remove(&number);
+        }
+        Ok(())
+    }
+
+    fn container_ended(&mut self, exit_code: i32) {
+        let State::Running(container) = &mut self.state else { return };
+        let oom_kills = container.backend.oom_kills().unwrap_or_else(|failure| {
+            self.complaints.add_text(&failure.message);
+            0
+        });
+        let record = ExitRecord {
+            exit_code,
+            oom_killed: oom_kills > 0,
+            started_at_nanos: container.started_at_nanos,
+            finished_at_nanos: Timestamp::now().unix_nanos(),
+        };
+        if let Err(error) = self.directory.write_exit(&record) {
+            self.complaints.add("write the exit record", &error);
+        }
+        if let Some((memory, mut watch)) = container.memory.take()
+            && let Err(error) = self.poller.set(&memory, &mut watch, None)
+        {
+            self.complaints.add("stop watching memory", &error);
+        }
+        if let Err(failure) = container.backend.delete() {
+            self.complaints.add_text(&failure.message);
+        }
+        self.state = State::Exited(record.clone());
+        self.tell(Event::Exited(record));
+    }
+
+    /// The cgroup's memory ran out; tells it when somebody was killed for it.
+    pub(crate) fn memory_ran_out(&mut self) -> io::Result<()> {
+        let State::Running(container) = &mut self.state else { return Ok(()) };
+        let Some((memory, _)) = &container.memory else { return Ok(()) };
+        let mut discarded = [0; 4096];
+        while rustix::io::read(memory, &mut discarded).is_ok() {}
+        match container.backend.oom_kills() {
+            Ok(kills) if kills > container.oom_kills => {
+                container.oom_kills = kills;
+                self.tell(Event::OutOfMemory);
+            }
+            Ok(_) => {}
+            Err(failure) => self.complaints.add_text(&failure.message),
+        }
+        Ok(())
+    }
+}
+
+/// As shells have it: the exit status, or 128 and the signal.
+fn exit_code(status: WaitStatus) -> i32 {
+    const SIGNAL_BASE: i32 = 128;
+    let by_signal = status.terminating_signal().map(|signal| SIGNAL_BASE + signal);
+    status.exit_status().or(by_signal).unwrap_or(SIGNAL_BASE)
+}

@@ -1,0 +1,114 @@
+//! `images`.
+
+use client::Request;
+use engine_api::image::ImageSummary;
+
+use crate::{
+    filters,
+    grammar::Parsed,
+    human, output,
+    session::Session,
+    template::{Column, Listing, Row},
+};
+
+const COLUMNS: [Column; 10] = [
+    ("ID", "IMAGE ID"),
+    ("Repository", "REPOSITORY"),
+    ("Tag", "TAG"),
+    ("Digest", "DIGEST"),
+    ("CreatedSince", "CREATED"),
+    ("CreatedAt", "CREATED AT"),
+    ("Size", "SIZE"),
+    ("Containers", "CONTAINERS"),
+    ("VirtualSize", "SIZE"),
+    ("SharedSize", "SHARED SIZE"),
+];
+
+const NONE: &str = "<none>";
+
+/// Runs the command.
+pub async fn run(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
+    if flags.flag("tree") {
+        anyhow::bail!("gantry: 'images --tree' is not built yet in this version of Gantry");
+    }
+    let own: Vec<_> = flags.args.iter().map(|name| ("reference", name.as_str())).collect();
+    let request = Request::get("/images/json")
+        .query_if("all", flags.flag("all"))
+        .query_unless_empty("filters", &filters::with(flags, &own));
+    let images: Vec<ImageSummary> = session.client.document(request).await?;
+    let format = match flags.text("format") {
+        "" if !flags.flag("quiet") => session.config.format("imagesFormat"),
+        format => format,
+    };
+    let has_digests = flags.flag("digests") || format.contains(".Digest");
+    let is_cut = !flags.flag("no-trunc");
+    let rows: Vec<Row> = images
+        .iter()
+        .flat_map(|image| rows(image, has_digests, is_cut))
+        .filter(|row| flags.flag("all") || !flags.flag("quiet") || row.fields.contains_key("ID"))
+        .collect();
+    let mut table = vec!["Repository", "Tag", "ID", "CreatedSince", "Size"];
+    if flags.flag("digests") {
+        table.insert(2, "Digest");
+    }
+    let listing = Listing { columns: COLUMNS.to_vec(), table, quiet: "ID" };
+    output::print(&listing.render(format, flags.flag("quiet"), &rows)?)?;
+    Ok(0)
+}
+
+/// One row per tag; with digests one per tag and digest; a nameless image has one row.
+fn rows(image: &ImageSummary, has_digests: bool, is_cut: bool) -> Vec<Row> {
+    let split = |text: &String, at: char| {
+        text.rsplit_once(at).map(|(name, rest)| (name.to_owned(), rest.to_owned()))
+    };
+    let tags: Vec<_> = image
+        .repo_tags
+        .iter()
+        .filter(|tag| *tag != "<none>:<none>")
+        .filter_map(|tag| split(tag, ':'))
+        .collect();
+    let digests: Vec<_> = image
+        .repo_digests
+        .iter()
+        .filter(|digest| *digest != "<none>@<none>")
+        .filter_map(|digest| split(digest, '@'))
+        .collect();
+    let mut names: Vec<(String, String, String)> = Vec::new();
+    for (name, tag) in &tags {
+        let own: Vec<_> = digests.iter().filter(|(of, _)| of == name).collect();
+        if !has_digests || own.is_empty() {
+            names.push((name.clone(), tag.clone(), NONE.to_owned()));
+        } else {
+            names.extend(own.iter().map(|(_, d)| (name.clone(), tag.clone(), d.clone())));
+        }
+    }
+    for (name, digest) in &digests {
+        if !tags.iter().any(|(tagged, _)| tagged == name) {
+            let digest = if has_digests { digest.clone() } else { NONE.to_owned() };
+            names.push((name.clone(), NONE.to_owned(), digest));
+        }
+    }
+    if names.is_empty() {
+        names.push((NONE.to_owned(), NONE.to_owned(), NONE.to_owned()));
+    }
+    names.into_iter().map(|name| row(image, name, is_cut)).collect()
+}
+
+fn row(image: &ImageSummary, (name, tag, digest): (String, String, String), is_cut: bool) -> Row {
+    let known = |number: i64, text: String| if number < 0 { "N/A".to_owned() } else { text };
+    Row::new([
+        ("ID", if is_cut { human::short_id(&image.id) } else { image.id.clone() }),
+        ("Repository", name),
+        ("Tag", tag),
+        ("Digest", digest),
+        (
+            "CreatedSince",
+            if image.created > 0 { human::ago(image.created) } else { "N/A".to_owned() },
+        ),
+        ("CreatedAt", human::local_time(image.created)),
+        ("Size", human::size(image.size)),
+        ("Containers", known(image.containers, image.containers.to_string())),
+        ("VirtualSize", human::size(image.size)),
+        ("SharedSize", known(image.shared_size, human::size(image.shared_size))),
+    ])
+}

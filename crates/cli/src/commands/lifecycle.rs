@@ -1,0 +1,78 @@
+//! `stop`, `restart`, `kill`, `pause`, `unpause`, `wait`, `rename`: one request per container.
+
+use client::WaitCondition;
+
+use super::{each::each, run::code_of};
+use crate::{grammar::Parsed, session::Session};
+
+/// `stop` and `restart`.
+pub async fn stop(session: &Session, flags: &Parsed, action: &str) -> anyhow::Result<u8> {
+    let timeout = flags.is_set("timeout").then(|| flags.int("timeout").to_string());
+    let all = flags.args.iter().map(|name| async {
+        let done = session.client.container_action(name, action, |request| {
+            let request = request.query_unless_empty("signal", flags.text("signal"));
+            match &timeout {
+                Some(seconds) => request.query("t", seconds.clone()),
+                None => request,
+            }
+        });
+        (name.as_str(), done.await)
+    });
+    // Side by side, because each may take its whole timeout.
+    let mut code = 0;
+    for (name, result) in futures_util::future::join_all(all).await {
+        match result {
+            Ok(()) => crate::output::line(name)?,
+            Err(error) => {
+                crate::output::error_line(&error.to_string());
+                code = 1;
+            }
+        }
+    }
+    Ok(code)
+}
+
+/// `kill`.
+pub async fn kill(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
+    each(&flags.args, "kill", async |name| {
+        let signal = flags.text("signal");
+        let kill = session
+            .client
+            .container_action(name, "kill", |request| request.query_unless_empty("signal", signal));
+        kill.await?;
+        Ok(name.to_owned())
+    })
+    .await
+}
+
+/// `pause` and `unpause`.
+pub async fn plain(session: &Session, flags: &Parsed, action: &str) -> anyhow::Result<u8> {
+    each(&flags.args, action, async |name| {
+        session.client.container_action(name, action, |request| request).await?;
+        Ok(name.to_owned())
+    })
+    .await
+}
+
+/// `wait`.
+pub async fn wait(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
+    each(&flags.args, "wait", async |name| {
+        let waiting = session.client.wait(name, WaitCondition::NotRunning).await?;
+        let response = waiting.exit().await?;
+        code_of(&response)?;
+        Ok(response.status_code.to_string())
+    })
+    .await
+}
+
+/// `rename`.
+pub async fn rename(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
+    let (old, new) = (flags.args[0].trim(), flags.args[1].trim());
+    if old.is_empty() || new.is_empty() {
+        anyhow::bail!("invalid argument: cannot rename container to an empty name");
+    }
+    let rename =
+        session.client.container_action(old, "rename", |request| request.query("name", new));
+    rename.await?;
+    Ok(0)
+}

@@ -1,0 +1,61 @@
+//! What every command has: the engine's client, the configuration, and how it was called.
+
+use client::{Client, Options};
+
+use crate::{
+    config::{Choice, ConfigFile, Credentials, Directory, choose, registry_of},
+    grammar::Parsed,
+};
+
+/// The state of one invocation.
+pub struct Session {
+    /// The engine.
+    pub client: Client,
+    /// The configuration's place.
+    pub directory: Directory,
+    /// Its content.
+    pub config: ConfigFile,
+    /// The engine that was chosen.
+    pub choice: Choice,
+    /// The command as it was typed.
+    pub typed: String,
+}
+
+/// The product's version.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+fn debug_variable() -> Option<client::ApiVersion> {
+    std::env::var("DOCKER_API_VERSION").ok().and_then(|text| text.parse().ok())
+}
+
+impl Session {
+    /// Prepares a command; nothing is connected yet.
+    ///
+    /// # Errors
+    /// For a configuration that cannot be read or an engine that cannot be chosen.
+    pub fn open(globals: &Parsed, typed: String) -> anyhow::Result<Self> {
+        let directory = Directory::choose(globals.text("config"));
+        let config = directory.load()?;
+        let choice = choose(globals, &directory, &config)?;
+        let client = Client::new(Options {
+            endpoint: choice.endpoint()?,
+            tls: choice.tls.clone(),
+            version: debug_variable(),
+            headers: config.http_headers.clone().into_iter().collect(),
+            user_agent: format!("Gantry-Client/{VERSION} ({})", std::env::consts::OS),
+        });
+        Ok(Self { client, directory, config, choice, typed })
+    }
+
+    /// The value of `X-Registry-Auth` for the registry of `reference`; the header is always sent,
+    /// empty credentials are `{}`.
+    ///
+    /// # Errors
+    /// When credentials cannot be read.
+    pub fn registry_auth(&self, reference: &types::Reference) -> anyhow::Result<String> {
+        use base64::{Engine, engine::general_purpose::URL_SAFE};
+        let server = registry_of(reference.domain());
+        let auth = Credentials::new(&self.directory).get(&server)?.unwrap_or_default();
+        Ok(URL_SAFE.encode(serde_json::to_vec(&auth)?))
+    }
+}

@@ -1,0 +1,158 @@
+//! Runs a template over a document.
+
+use std::collections::HashMap;
+
+use gtmpl_ng::{Context, Template, Value};
+use serde_json::Value as Json;
+
+use super::functions;
+
+/// A template that cannot be read or run.
+#[derive(Debug, thiserror::Error)]
+pub enum TemplateError {
+    /// Its text is wrong.
+    #[error("template parsing error: {0}")]
+    Parse(String),
+    /// It asks for something that is not there.
+    #[error("template: {0}")]
+    Execute(String),
+}
+
+/// A template that has been read.
+pub(super) struct Compiled(Template);
+
+impl Compiled {
+    /// Reads `text`, in which `\t` and `\n` may be written out.
+    pub(super) fn new(text: &str) -> Result<Self, TemplateError> {
+        let text = text.replace("\\t", "\t").replace("\\n", "\n");
+        // Methods that take an argument are not fields: `.Label "x"` becomes a call.
+        let text = text.replace(".Label ", "label ._labels ");
+        let mut template = Template::default();
+        template.add_funcs(&functions::ALL);
+        template.parse(text).map_err(|e| TemplateError::Parse(e.to_string()))?;
+        Ok(Self(template))
+    }
+
+    /// Runs it over `value`.
+    pub(super) fn render(&self, value: Value) -> Result<String, TemplateError> {
+        self.0.render(&Context::from(value)).map_err(|e| TemplateError::Execute(e.to_string()))
+    }
+}
+
+/// Runs `template` over a whole document, as `inspect --format` does.
+///
+/// # Errors
+/// [`TemplateError`].
+pub fn render_document(template: &str, document: &Json) -> Result<String, TemplateError> {
+    let template = match template.trim() {
+        "json" => "{{json .}}",
+        _ => template,
+    };
+    Compiled::new(template)?.render(of_json(document))
+}
+
+/// Keys whose value is a map by arbitrary names: there a name that is missing is no mistake.
+const MAPS: [&str; 16] = [
+    "Labels",
+    "Networks",
+    "Ports",
+    "Options",
+    "Volumes",
+    "ExposedPorts",
+    "Annotations",
+    "Tmpfs",
+    "Sysctls",
+    "StorageOpt",
+    "PortBindings",
+    "DriverOpts",
+    "Containers",
+    "Data",
+    "Details",
+    "Endpoints",
+];
+
+pub(super) fn of_json(json: &Json) -> Value {
+    let is_map = false;
+    convert(json, is_map)
+}
+
+fn convert(json: &Json, is_map: bool) -> Value {
+    match json {
+        Json::Null => Value::Nil,
+        Json::Bool(flag) => Value::Bool(*flag),
+        Json::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
+            (Some(n), ..) => Value::from(n),
+            (None, Some(n), _) => Value::from(n),
+            (None, None, n) => Value::from(n.unwrap_or(0.0)),
+        },
+        Json::String(text) => Value::String(text.clone()),
+        Json::Array(items) => Value::Array(items.iter().map(|item| convert(item, false)).collect()),
+        Json::Object(fields) => {
+            let fields: HashMap<_, _> = fields
+                .iter()
+                .map(|(key, value)| {
+                    let is_map = MAPS.contains(&key.as_str());
+                    (key.clone(), convert(value, is_map))
+                })
+                .collect();
+            if is_map { Value::Map(fields) } else { Value::Object(fields) }
+        }
+    }
+}
+
+pub(super) fn to_json(value: &Value) -> Json {
+    match value {
+        Value::NoValue | Value::Nil | Value::Function(_) => Json::Null,
+        Value::Bool(flag) => Json::Bool(*flag),
+        Value::String(text) => Json::String(text.clone()),
+        Value::Array(items) => Json::Array(items.iter().map(to_json).collect()),
+        Value::Object(fields) | Value::Map(fields) => Json::Object(
+            fields
+                .iter()
+                .filter(|(key, _)| !key.starts_with('_'))
+                .map(|(key, value)| (key.clone(), to_json(value)))
+                .collect(),
+        ),
+        Value::Number(number) => serde_json::from_str(&number.to_string()).unwrap_or(Json::Null),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(template: &str) -> Result<String, TemplateError> {
+        let document = serde_json::json!({
+            "Name": "/web", "Config": {"Labels": {"a": "b"}, "Cmd": ["x", "y"]},
+            "Size": 12, "Up": true, "Mounts": [{"Source": "/s"}, {"Source": "/t"}]
+        });
+        render_document(template, &document)
+    }
+
+    #[test]
+    fn documents_are_reached_by_name() {
+        for (template, expected) in [
+            ("{{.Name}} {{.Size}} {{.Up}}", "/web 12 true"),
+            ("{{.Config.Labels}}", "map[a:b]"),
+            ("{{.Config.Labels.nosuch}}|{{index .Config.Labels \"nosuch\"}}", "<no value>|"),
+            ("{{index .Config.Labels \"a\"}}", "b"),
+            ("{{json .Config}}", r#"{"Cmd":["x","y"],"Labels":{"a":"b"}}"#),
+            ("{{join .Config.Cmd \",\"}}{{.Config.Cmd}}", "x,y[x y]"),
+            ("{{range .Mounts}}{{.Source}};{{end}}", "/s;/t;"),
+            ("{{range $k, $v := .Config.Labels}}{{$k}}={{$v}}{{end}}", "a=b"),
+            ("{{if .Up}}yes{{else}}no{{end}}\\t{{upper .Name | lower | title}}", "yes\t/Web"),
+            ("{{pad .Name 1 2}}|{{truncate .Name 2}}|{{len .Mounts}}", " /web  |/w|2"),
+            ("{{range split \"a:b\" \":\"}}{{println .}}{{end}}", "a\nb\n"),
+            ("{{with .Config}}{{printf \"%q\" .Labels.a}}{{end}}", "\"b\""),
+        ] {
+            assert_eq!(run(template).unwrap(), expected, "{template}");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_errors() {
+        assert!(matches!(run("{{.Nosuch}}"), Err(TemplateError::Execute(_))));
+        assert!(matches!(run("{{.Name"), Err(TemplateError::Parse(_))));
+        assert!(matches!(run("{{nosuch .Name}}"), Err(_)));
+    }
+}

@@ -1,0 +1,62 @@
+//! `/etc/passwd` and `/etc/group` of images, read once.
+//!
+//! A container whose writable layer or mounts touch `/etc` is read afresh at every start.
+
+use std::{
+    collections::HashMap,
+    io,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use types::{Digest, RootFilesystem};
+
+use crate::{account::Accounts, root_view::RootView};
+
+/// How many images' accounts are kept; they are a few KiB each.
+const CAPACITY: usize = 256;
+
+/// The cache.
+#[derive(Default)]
+pub struct AccountCache {
+    by_image: Mutex<HashMap<Digest, Arc<Accounts>>>,
+}
+
+impl AccountCache {
+    /// The accounts that a container sees at its start.
+    ///
+    /// # Errors
+    /// Those of mounting and reading.
+    pub fn get(&self, image: &Digest, rootfs: &RootFilesystem) -> io::Result<Arc<Accounts>> {
+        if has_own_etc(rootfs) {
+            return Ok(Arc::new(read(rootfs)?));
+        }
+        if let Some(found) = self.lock().get(image) {
+            return Ok(Arc::clone(found));
+        }
+        let accounts = Arc::new(read(rootfs)?);
+        let mut cache = self.lock();
+        if cache.len() >= CAPACITY {
+            cache.clear();
+        }
+        cache.insert(image.clone(), Arc::clone(&accounts));
+        Ok(accounts)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Digest, Arc<Accounts>>> {
+        self.by_image.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn has_own_etc(rootfs: &RootFilesystem) -> bool {
+    match rootfs {
+        RootFilesystem::Directory { .. } => true,
+        RootFilesystem::Overlay { upper, .. } => {
+            upper.as_ref().is_some_and(|upper| upper.join("etc").symlink_metadata().is_ok())
+        }
+    }
+}
+
+fn read(rootfs: &RootFilesystem) -> io::Result<Accounts> {
+    let view = RootView::open(rootfs)?;
+    Ok(Accounts { passwd: view.read_text("etc/passwd")?, group: view.read_text("etc/group")? })
+}

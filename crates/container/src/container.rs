@@ -1,0 +1,130 @@
+//! One container in memory: its record, its state, its supervisor, and who waits for it.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use shim_client::{Attachment, Shim};
+use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncGuard, watch};
+use types::{ContainerId, ExecId};
+
+use crate::{
+    exec::Exec,
+    record::Record,
+    state::{Phase, State},
+};
+
+/// A container. Shared by every operation on it; outlives its removal for those who wait.
+pub struct Container {
+    /// Never changes.
+    pub id: ContainerId,
+    live: Mutex<Live>,
+    operation: AsyncMutex<()>,
+    progress: watch::Sender<Progress>,
+}
+
+/// Everything that changes. Held only for moments, never across an await.
+pub struct Live {
+    /// Desired state.
+    pub record: Arc<Record>,
+    /// Actual state.
+    pub state: State,
+    /// The supervisor while init exists.
+    pub shim: Option<Shim>,
+    /// The container's end of its network while init exists.
+    pub endpoint: Option<network::Endpoint>,
+    /// Streams that were attached before the start.
+    pub pending: Vec<Attachment>,
+    /// Exec sessions, ended ones included until the container's next start.
+    pub execs: BTreeMap<ExecId, Arc<Exec>>,
+}
+
+/// What waiters watch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Now.
+    pub phase: Phase,
+    /// How often init has ended.
+    pub exits: u64,
+    /// Of the last run.
+    pub exit_code: i32,
+    /// Whether the container is gone.
+    pub is_removed: bool,
+}
+
+impl Container {
+    /// Wraps a record and its last known state.
+    #[must_use]
+    pub fn new(record: Record, state: State) -> Self {
+        let progress = Progress {
+            phase: state.phase,
+            exits: 0,
+            exit_code: state.exit_code,
+            is_removed: false,
+        };
+        Self {
+            id: record.id.clone(),
+            live: Mutex::new(Live {
+                record: Arc::new(record),
+                state,
+                shim: None,
+                endpoint: None,
+                pending: Vec::new(),
+                execs: BTreeMap::new(),
+            }),
+            operation: AsyncMutex::new(()),
+            progress: watch::channel(progress).0,
+        }
+    }
+
+    /// The changing part. A panic elsewhere cannot leave it half-changed: every change is one
+    /// assignment or one transition.
+    pub fn live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One operation at a time: start, stop, remove and so on exclude each other.
+    pub async fn lock(&self) -> AsyncGuard<'_, ()> {
+        self.operation.lock().await
+    }
+
+    /// The desired state.
+    #[must_use]
+    pub fn record(&self) -> Arc<Record> {
+        Arc::clone(&self.live().record)
+    }
+
+    /// The actual state.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.live().state.clone()
+    }
+
+    /// The supervisor, if init exists.
+    #[must_use]
+    pub fn shim(&self) -> Option<Shim> {
+        self.live().shim.clone()
+    }
+
+    /// A watch on progress, current value included.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    /// Tells waiters of the present state.
+    pub fn announce(&self, has_exited: bool) {
+        let state = self.state();
+        self.progress.send_modify(|progress| {
+            progress.phase = state.phase;
+            progress.exit_code = state.exit_code;
+            progress.exits += u64::from(has_exited);
+        });
+    }
+
+    /// Tells waiters that the container is gone.
+    pub fn announce_removal(&self) {
+        self.progress.send_modify(|progress| progress.is_removed = true);
+    }
+}

@@ -1,0 +1,127 @@
+//! `/etc/hostname`, `/etc/hosts` and `/etc/resolv.conf` as containers see them.
+
+use std::{
+    fs,
+    net::{IpAddr, Ipv4Addr},
+    path::{Path, PathBuf},
+};
+
+use network::{DnsOptions, ExtraHost, HostTarget, HostsFile, Networks};
+
+use crate::{
+    ContainerError, network_mode::NetworkMode, record::Record, settings::DnsSettings,
+};
+
+/// Where the files are.
+pub struct Files {
+    /// `None`: the container brings its own.
+    pub resolv_conf: Option<PathBuf>,
+    /// Always.
+    pub hostname: PathBuf,
+    /// `None` with another container's network, whose file is used there.
+    pub hosts: Option<PathBuf>,
+}
+
+fn save(path: PathBuf, text: &str) -> Result<PathBuf, ContainerError> {
+    // In place, not by renaming: a running container has the file bound by its inode.
+    fs::write(&path, text).map_err(|source| ContainerError::File {
+        action: "write",
+        path: path.clone(),
+        source,
+    })?;
+    Ok(path)
+}
+
+/// Writes what does not depend on the container's address.
+///
+/// # Errors
+/// [`ContainerError::File`].
+pub fn write(
+    record: &Record,
+    dir: &Path,
+    defaults: &DnsSettings,
+    networks: &Networks,
+) -> Result<Files, ContainerError> {
+    let hostname = match record.config.domainname.as_str() {
+        "" => record.config.hostname.clone(),
+        domain => format!("{}.{domain}", record.config.hostname),
+    };
+    let mode = NetworkMode::parse(&record.host_config.network_mode);
+    let resolv_conf = match mode {
+        NetworkMode::Host => PathBuf::from("/etc/resolv.conf").canonicalize().ok(),
+        _ => Some(save(dir.join("resolv.conf"), &resolver(record, defaults, networks)?)?),
+    };
+    Ok(Files {
+        resolv_conf,
+        hostname: save(dir.join("hostname"), &format!("{hostname}\n"))?,
+        hosts: Some(dir.join("hosts")),
+    })
+}
+
+fn resolver(
+    record: &Record,
+    defaults: &DnsSettings,
+    networks: &Networks,
+) -> Result<String, ContainerError> {
+    let host = &record.host_config;
+    let or_default = |own: &Option<Vec<String>>, default: &[String]| match own {
+        Some(list) if !list.is_empty() => list.clone(),
+        _ => default.to_vec(),
+    };
+    let servers = or_default(&host.dns, &defaults.servers).into_iter().map(|text| {
+        text.parse::<IpAddr>()
+            .map_err(|_| ContainerError::Invalid(format!("{text} is not an ip address")))
+    });
+    Ok(networks.resolv_conf(&DnsOptions {
+        servers: servers.collect::<Result<_, _>>()?,
+        search: or_default(&host.dns_search, &defaults.search),
+        options: or_default(&host.dns_options, &defaults.options),
+    }))
+}
+
+/// Writes `/etc/hosts`, which names the container's own address.
+///
+/// # Errors
+/// [`ContainerError::Invalid`] for a malformed extra host, [`ContainerError::File`].
+pub fn write_hosts(
+    record: &Record,
+    dir: &Path,
+    address: Option<Ipv4Addr>,
+    gateway: Ipv4Addr,
+) -> Result<(), ContainerError> {
+    let extra = extra_hosts(record)?;
+    let addresses: Vec<IpAddr> = address.into_iter().map(IpAddr::from).collect();
+    let text = match NetworkMode::parse(&record.host_config.network_mode) {
+        NetworkMode::Host => {
+            let mut text = fs::read_to_string("/etc/hosts").unwrap_or_default();
+            for host in &extra {
+                let address = match host.target {
+                    HostTarget::Address(address) => address,
+                    HostTarget::Gateway => gateway.into(),
+                };
+                text.push_str(&format!("{address}\t{}\n", host.name));
+            }
+            text
+        }
+        _ => HostsFile {
+            addresses: &addresses,
+            hostname: &record.config.hostname,
+            domain: Some(record.config.domainname.as_str()),
+            extra: &extra,
+            gateway: gateway.into(),
+        }
+        .render(),
+    };
+    save(dir.join("hosts"), &text).map(drop)
+}
+
+/// Parses `--add-host`.
+///
+/// # Errors
+/// [`ContainerError::Invalid`] with Docker's text.
+pub fn extra_hosts(record: &Record) -> Result<Vec<ExtraHost>, ContainerError> {
+    let parse = |text: &String| {
+        text.parse::<ExtraHost>().map_err(|error| ContainerError::Invalid(error.to_string()))
+    };
+    record.host_config.extra_hosts.iter().flatten().map(parse).collect()
+}

@@ -1,0 +1,143 @@
+//! Removal.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{
+    ContainerError, Containers,
+    container::Container,
+    containers::snapshot_key,
+    create::remove_dir,
+    state::{Phase, Transition},
+};
+
+/// How to remove.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RemoveOptions {
+    /// Kill it first if it runs.
+    pub is_forced: bool,
+    /// Remove its anonymous volumes too.
+    pub with_volumes: bool,
+}
+
+impl Containers {
+    /// Removes a container with everything that is its own.
+    ///
+    /// # Errors
+    /// [`ContainerError::Conflict`] when it runs and removal is not forced,
+    /// [`ContainerError::Removal`] lists every step that failed.
+    pub async fn remove(
+        &self,
+        reference: &str,
+        options: RemoveOptions,
+    ) -> Result<(), ContainerError> {
+        let container = self.find(reference)?;
+        let _operation = container.lock().await;
+        let (state, name) = (container.state(), container.record().name.clone());
+        match state.phase {
+            Phase::Running | Phase::Paused | Phase::Restarting if !options.is_forced => {
+                let (what, hint) = match state.phase {
+                    Phase::Paused => ("paused", "unpause and then stop the container before removing or force remove"),
+                    Phase::Restarting => ("restarting", "stop the container before removing or force remove"),
+                    _ => ("running", "stop the container before removing or force remove"),
+                };
+                return Err(ContainerError::Conflict(format!(
+                    "cannot remove container \"{name}\": container is {what}: {hint}"
+                )));
+            }
+            Phase::Running | Phase::Paused => {
+                self.change_state(&container, |state| {
+                    state.is_manually_stopped = true;
+                    Ok(())
+                })?;
+                self.kill_locked(&container).await?;
+            }
+            _ => {}
+        }
+        // An auto-removal may have been quicker.
+        if container.watch().borrow().is_removed {
+            return Ok(());
+        }
+        self.remove_locked(&container, options.with_volumes).await
+    }
+
+    /// Removal after the end of a container that was made with `--rm`.
+    pub(crate) async fn auto_remove(&self, container: &Arc<Container>) -> Result<(), ContainerError> {
+        let may_go = |phase| !matches!(phase, Phase::Running | Phase::Paused);
+        // A caller who is killing the container holds its lock until the end is announced.
+        let _operation = container.lock().await;
+        let progress = *container.watch().borrow();
+        if progress.is_removed || !may_go(progress.phase) {
+            return Ok(());
+        }
+        self.remove_locked(container, true).await
+    }
+
+    pub(crate) async fn remove_locked(
+        &self,
+        container: &Arc<Container>,
+        with_volumes: bool,
+    ) -> Result<(), ContainerError> {
+        self.transition(container, Transition::RemovalBegun)?;
+        let (service, removed) = (self.clone(), Arc::clone(container));
+        let outcome =
+            tokio::task::spawn_blocking(move || service.remove_parts(&removed, with_volumes))
+                .await
+                .map_err(|error| ContainerError::Shim(error.to_string()))?;
+        if let Err(error) = outcome {
+            let text = types::error::chain(&error);
+            self.transition(container, Transition::RemovalFailed { error: text })?;
+            return Err(error);
+        }
+        self.publish(container, "destroy", BTreeMap::new());
+        container.announce_removal();
+        Ok(())
+    }
+
+    /// Every step is tried; the row goes last, so that a failure can be tried again.
+    fn remove_parts(&self, container: &Container, with_volumes: bool) -> Result<(), ContainerError> {
+        let record = container.record();
+        let mut failures: Vec<String> = Vec::new();
+        let mut note = |outcome: Result<(), ContainerError>| {
+            failures.extend(outcome.err().map(|error| types::error::chain(&error)));
+        };
+        note(self.inner.services.snapshots.remove(&snapshot_key(&record.id)).map_err(Into::into));
+        note(remove_dir(&self.data_dir(&record.id)));
+        note(self.inner.services.volumes.release(&record.id).map_err(Into::into));
+        if with_volumes {
+            note(self.remove_anonymous_volumes(&record));
+        }
+        if !failures.is_empty() {
+            return Err(ContainerError::Removal { id: record.id.to_string(), failures });
+        }
+        self.forget(container)
+    }
+
+    /// Removes every container that does not run and for which `is_wanted` holds; returns ids and
+    /// the bytes that became free.
+    ///
+    /// # Errors
+    /// The first failure.
+    pub async fn prune(
+        &self,
+        is_wanted: impl Fn(&Container) -> bool,
+    ) -> Result<(Vec<String>, u64), ContainerError> {
+        let (mut removed, mut bytes) = (Vec::new(), 0);
+        for container in self.all() {
+            if !is_wanted(&container) {
+                continue;
+            }
+            let _operation = container.lock().await;
+            if !matches!(container.state().phase, Phase::Created | Phase::Exited | Phase::Dead) {
+                continue;
+            }
+            let key = snapshot_key(&container.id);
+            let size = self.inner.services.snapshots.usage(&key).map_or(0, |u| u.size_bytes);
+            self.remove_locked(&container, false).await?;
+            removed.push(container.id.to_string());
+            bytes += size;
+        }
+        let attributes = BTreeMap::from([("reclaimed".to_owned(), bytes.to_string())]);
+        self.events().publish("container", "prune", "", attributes);
+        Ok((removed, bytes))
+    }
+}

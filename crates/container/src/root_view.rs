@@ -1,0 +1,97 @@
+//! Looking into a container's root without starting it: a detached overlay mount that exists only
+//! as a descriptor and goes with it.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::Path,
+};
+
+use rustix::fs::{Mode, OFlags};
+use sys::{
+    confine::Root,
+    overlay::{self, Overlay},
+};
+use types::RootFilesystem;
+
+/// The longest file of the container's that the engine reads whole, in bytes.
+const MAX_FILE_BYTES: u64 = 4 << 20;
+
+/// A container's root, confined: no path leads out of it.
+pub struct RootView {
+    root: Root,
+}
+
+impl RootView {
+    /// Mounts the root file system for this process alone.
+    ///
+    /// # Errors
+    /// Those of mounting.
+    pub fn open(rootfs: &RootFilesystem) -> io::Result<Self> {
+        let root = match rootfs {
+            RootFilesystem::Directory { path } => Root::open(path)?,
+            RootFilesystem::Overlay { lower, upper, work } => Root::from_fd(overlay::mount(&Overlay {
+                lower,
+                upper: upper.as_deref(),
+                work: work.as_deref(),
+            })?),
+        };
+        Ok(Self { root })
+    }
+
+    /// The confined root.
+    #[must_use]
+    pub fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// Reads a small text file; a missing one is empty.
+    ///
+    /// # Errors
+    /// Those of reading, and [`io::ErrorKind::FileTooLarge`] above 4 MiB.
+    pub fn read_text(&self, path: &str) -> io::Result<String> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = match self.root.open_file(Path::new(path), flags, Mode::empty()) {
+            Ok(fd) => File::from(fd),
+            Err(error) if is_absent(&error) => return Ok(String::new()),
+            Err(error) => return Err(error),
+        };
+        if !file.metadata()?.is_file() {
+            return Ok(String::new());
+        }
+        let mut bytes = Vec::new();
+        file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > MAX_FILE_BYTES {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, path.to_owned()));
+        }
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Opens a directory, if there is one.
+    ///
+    /// # Errors
+    /// Those of opening, apart from absence.
+    pub fn directory(&self, path: &str) -> io::Result<Option<OwnedFd>> {
+        match self.root.open_dir(Path::new(path)) {
+            Ok(fd) => Ok(Some(fd)),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// `/proc/self/fd/N`, for functions that take paths.
+pub(crate) fn fd_path(fd: BorrowedFd<'_>) -> std::path::PathBuf {
+    use std::os::fd::AsRawFd;
+    format!("/proc/self/fd/{}", fd.as_raw_fd()).into()
+}
+
+/// Whether a directory holds nothing.
+pub(crate) fn is_empty(dir: impl AsFd) -> io::Result<bool> {
+    Ok(std::fs::read_dir(fd_path(dir.as_fd()))?.next().is_none())
+}

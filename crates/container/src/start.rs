@@ -1,0 +1,456 @@
+//! Starting: network, files and supervisor side by side, then one message.
+
+use std::{
+    collections::BTreeMap,
+    os::fd::{AsFd, OwnedFd},
+    path::PathBuf,
+    sync::Arc,
+    time::Instant,
+};
+
+use network::{ConnectRequest, Endpoint};
+use oci::runtime::{Process, Spec, User};
+use shim_client::{Events, Shim, ShimError};
+use shim_protocol::{ExternalRuntime, StartRequest};
+
+use crate::{
+    ContainerError, Containers,
+    clock::now_nanos,
+    container::Container,
+    containers::snapshot_key,
+    exec::start_exit_code,
+    host_files,
+    log_config::LogConfigPlan,
+    network_mode::NetworkMode,
+    record::Record,
+    settings::NATIVE_RUNTIME,
+    spec::{self, HostFiles, Inputs, NamespacePlan, Origin},
+    state::{Phase, Transition},
+    volume_copy,
+};
+
+/// What a failed start says in Docker's words.
+const CREATE_FAILED: &str = "failed to create task for container: failed to create shim task: ";
+
+/// The network of a container that is being started.
+#[derive(Default)]
+struct Network {
+    /// Namespace to join; none: the host's.
+    namespace: Option<OwnedFd>,
+    endpoint: Option<Endpoint>,
+}
+
+/// A container that runs.
+struct Launched {
+    pid: i32,
+    shim: Shim,
+    events: Events,
+    endpoint: Option<Endpoint>,
+}
+
+impl Containers {
+    /// Starts a container.
+    ///
+    /// # Errors
+    /// [`ContainerError::NotModified`] when it runs, [`ContainerError::Conflict`] when it is paused
+    /// or being removed, [`ContainerError::StartFailed`] with the exit code it got, and those of
+    /// the services below.
+    pub async fn start(&self, reference: &str) -> Result<(), ContainerError> {
+        let container = self.find(reference)?;
+        let _operation = container.lock().await;
+        self.start_locked(&container, false).await
+    }
+
+    /// Starts under the container's lock.
+    pub(crate) async fn start_locked(
+        &self,
+        container: &Arc<Container>,
+        is_restart: bool,
+    ) -> Result<(), ContainerError> {
+        check_startable(container)?;
+        let began = Instant::now();
+        let launched = self.launch(container).await;
+        match launched {
+            Ok(launched) => {
+                let pid = launched.pid;
+                self.commit_start(container, launched, is_restart)?;
+                tracing::debug!(container.id = %container.id, pid, elapsed = ?began.elapsed(), "started");
+                Ok(())
+            }
+            Err(error) => {
+                self.note_failed_start(container, &error);
+                Err(error)
+            }
+        }
+    }
+
+    fn commit_start(
+        &self,
+        container: &Arc<Container>,
+        launched: Launched,
+        is_restart: bool,
+    ) -> Result<(), ContainerError> {
+        {
+            let mut live = container.live();
+            live.shim = Some(launched.shim);
+            live.endpoint = launched.endpoint;
+            live.execs.clear();
+        }
+        let started = Transition::Started { pid: launched.pid, at_nanos: now_nanos() };
+        self.change_state(container, |state| {
+            state.restart_count = if is_restart { state.restart_count + 1 } else { 0 };
+            Ok(state.apply(started)?)
+        })?;
+        container.announce(false);
+        self.publish(container, "start", BTreeMap::new());
+        self.supervise(container, launched.events);
+        self.inner.shims.refill();
+        Ok(())
+    }
+
+    fn note_failed_start(&self, container: &Arc<Container>, error: &ContainerError) {
+        let exit_code = match error {
+            ContainerError::StartFailed { exit_code, .. } => *exit_code,
+            _ => 128,
+        };
+        container.live().pending.clear();
+        let failed =
+            Transition::StartFailed { exit_code, error: types::error::chain(error) };
+        if let Err(error) = self.transition(container, failed) {
+            tracing::error!(container.id = %container.id, error = %types::error::chain(&error), "cannot note a failed start");
+        }
+    }
+
+    async fn launch(&self, container: &Arc<Container>) -> Result<Launched, ContainerError> {
+        let record = container.record();
+        let dir = self.shim_dir(&record.id);
+        crate::create::remove_dir(&dir)?;
+        let (shim, events) = self.inner.shims.take(&dir)?;
+        let (network, prepared) =
+            tokio::join!(self.connect_network(Arc::clone(&record)), self.prepare(Arc::clone(&record)));
+        let (network, mut request) = match (network, prepared) {
+            (Ok(network), Ok(request)) => (network, request),
+            (network, prepared) => {
+                self.abandon(&record, &shim).await;
+                network?;
+                prepared?;
+                unreachable!("one of the two failed");
+            }
+        };
+        let started = self.finish_launch(container, &record, &shim, network, &mut request).await;
+        match started {
+            Ok((pid, endpoint)) => Ok(Launched { pid, shim, events, endpoint }),
+            Err(error) => {
+                self.abandon(&record, &shim).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn finish_launch(
+        &self,
+        container: &Container,
+        record: &Record,
+        shim: &Shim,
+        network: Network,
+        request: &mut Option<StartRequest>,
+    ) -> Result<(i32, Option<Endpoint>), ContainerError> {
+        let address = network.endpoint.as_ref().map(|endpoint| endpoint.ip);
+        let gateway = self.inner.services.networks.host_gateway();
+        host_files::write_hosts(record, &self.data_dir(&record.id), address, gateway)?;
+        let mut namespaces = BTreeMap::new();
+        if let Some(namespace) = network.namespace {
+            namespaces.insert("net".to_owned(), namespace);
+        }
+        if let Some(pid) = self.joined_pid_namespace(record)? {
+            namespaces.insert("pid".to_owned(), pid);
+        }
+        let attachments = std::mem::take(&mut container.live().pending);
+        let request = request.take().expect("prepared just above");
+        let started = shim
+            .start(request, attachments, namespaces)
+            .await
+            .map_err(|error| shim_error(error, CREATE_FAILED))?;
+        Ok((started.pid, network.endpoint))
+    }
+
+    /// Undoes what a failed start has made; every step is tried.
+    async fn abandon(&self, record: &Record, shim: &Shim) {
+        if let Err(error) = self.disconnect(&record.id).await {
+            tracing::warn!(container.id = %record.id, error = %types::error::chain(&error), "cannot disconnect");
+        }
+        // A shim that was never started, or whose start failed, ends on release.
+        if let Err(error) = shim.release().await
+            && !matches!(error, ShimError::Lost)
+        {
+            tracing::warn!(container.id = %record.id, error = %types::error::chain(&error), "cannot release the shim");
+        }
+        if let Err(error) = crate::create::remove_dir(&self.shim_dir(&record.id)) {
+            tracing::warn!(container.id = %record.id, error = %types::error::chain(&error), "cannot remove the shim's directory");
+        }
+    }
+
+    /// Makes the network namespace and connects it, or finds the one to share.
+    async fn connect_network(&self, record: Arc<Record>) -> Result<Network, ContainerError> {
+        let service = self.clone();
+        tokio::task::spawn_blocking(move || service.connect_network_blocking(&record))
+            .await
+            .map_err(|error| ContainerError::Shim(error.to_string()))?
+    }
+
+    fn connect_network_blocking(&self, record: &Record) -> Result<Network, ContainerError> {
+        let networks = &self.inner.services.networks;
+        match NetworkMode::parse(&record.host_config.network_mode) {
+            NetworkMode::Host => Ok(Network::default()),
+            NetworkMode::None => {
+                Ok(Network { namespace: Some(networks.sandbox()?), endpoint: None })
+            }
+            NetworkMode::Container(other) => {
+                let namespace = self.namespace_of(&other, "net")?;
+                Ok(Network { namespace: Some(namespace), endpoint: None })
+            }
+            NetworkMode::Named(name) => {
+                let sandbox = networks.sandbox()?;
+                let endpoint = networks.connect(&ConnectRequest {
+                    container: &record.id,
+                    name: record.name.as_str(),
+                    sandbox: sandbox.as_fd(),
+                    network: &name,
+                    address: requested_ip(record, &name)?,
+                    mac: requested_mac(record, &name)?,
+                    ports: &crate::port_request::parse(record)?,
+                })?;
+                Ok(Network { namespace: Some(sandbox), endpoint: Some(endpoint) })
+            }
+        }
+    }
+
+    /// Takes a container off its network; one that is on none is no error.
+    pub(crate) async fn disconnect(&self, id: &types::ContainerId) -> Result<(), ContainerError> {
+        let (networks, id) = (self.inner.services.networks.clone(), id.clone());
+        tokio::task::spawn_blocking(move || networks.disconnect(&id))
+            .await
+            .map_err(|error| ContainerError::Shim(error.to_string()))??;
+        Ok(())
+    }
+
+    /// A namespace of another running container.
+    fn namespace_of(&self, reference: &str, kind: &str) -> Result<OwnedFd, ContainerError> {
+        let other = self.find(reference)?;
+        let pid = other.state().pid;
+        if pid == 0 {
+            return Err(ContainerError::Conflict(format!(
+                "cannot join namespace of a non running container: container {} is {}",
+                other.record().name,
+                other.state().phase.as_str()
+            )));
+        }
+        let path = PathBuf::from(format!("/proc/{pid}/ns/{kind}"));
+        std::fs::File::open(&path)
+            .map(OwnedFd::from)
+            .map_err(|source| ContainerError::File { action: "open", path, source })
+    }
+
+    fn joined_pid_namespace(&self, record: &Record) -> Result<Option<OwnedFd>, ContainerError> {
+        match record.host_config.pid_mode.strip_prefix("container:") {
+            Some(reference) => self.namespace_of(reference, "pid").map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Everything that needs no network, on a blocking thread.
+    async fn prepare(&self, record: Arc<Record>) -> Result<Option<StartRequest>, ContainerError> {
+        let service = self.clone();
+        tokio::task::spawn_blocking(move || service.prepare_blocking(&record).map(Some))
+            .await
+            .map_err(|error| ContainerError::Shim(error.to_string()))?
+    }
+
+    fn prepare_blocking(&self, record: &Record) -> Result<StartRequest, ContainerError> {
+        let settings = &self.inner.settings;
+        let dir = self.data_dir(&record.id);
+        let rootfs = self.inner.services.snapshots.rootfs(&snapshot_key(&record.id))?;
+        volume_copy::fill(record, &rootfs)?;
+        let has_init = record.host_config.init == Some(true);
+        if has_init && settings.init_binary.is_none() {
+            return Err(ContainerError::Invalid(
+                "--init is asked for, but gantry-init is not installed beside gantryd".into(),
+            ));
+        }
+        let bundle = dir.join("bundle");
+        crate::settings::make_dir(&bundle, 0o700)?;
+        Ok(StartRequest {
+            id: record.id.clone(),
+            spec: self.spec(record)?,
+            rootfs,
+            seccomp_bpf: self.seccomp_filter(record)?,
+            namespaces: BTreeMap::new(),
+            attach: Vec::new(),
+            open_stdin: record.config.open_stdin,
+            stdin_once: record.config.stdin_once,
+            console_size: spec::console_size(record.host_config.console_size)
+                .map(|size| (size.width, size.height)),
+            log: LogConfigPlan::parse(&record.host_config.log_config)?.target(record, &dir),
+            bundle,
+            external_runtime: self.external_runtime(record)?,
+            init_binary: settings.init_binary.clone().filter(|_| has_init),
+        })
+    }
+
+    fn external_runtime(&self, record: &Record) -> Result<Option<ExternalRuntime>, ContainerError> {
+        let name = &record.host_config.runtime;
+        if name.is_empty() || name == NATIVE_RUNTIME {
+            return Ok(None);
+        }
+        let settings = &self.inner.settings;
+        let runtime = settings.runtimes.get(name).ok_or_else(|| {
+            ContainerError::Invalid(format!("unknown or invalid runtime name: {name}"))
+        })?;
+        Ok(Some(ExternalRuntime {
+            path: runtime.path.clone(),
+            args: runtime.args.clone(),
+            root: settings.exec_dir.join("runtimes").join(name),
+        }))
+    }
+
+    /// The filter's file, or none for an unconfined container.
+    pub(crate) fn seccomp_filter(&self, record: &Record) -> Result<Option<PathBuf>, ContainerError> {
+        let host = &record.host_config;
+        if host.privileged {
+            return Ok(None);
+        }
+        let options =
+            spec::security::Options::parse(host.security_opt.as_deref().unwrap_or_default())?;
+        let capabilities = spec::capability::effective(
+            host.cap_add.as_deref().unwrap_or_default(),
+            host.cap_drop.as_deref().unwrap_or_default(),
+            false,
+        )?;
+        self.inner.seccomp.filter(&options.seccomp, &capabilities)
+    }
+
+    /// Resolves a user with the container's own accounts.
+    pub(crate) fn user(&self, record: &Record, user: &str) -> Result<User, ContainerError> {
+        let rootfs = self.inner.services.snapshots.rootfs(&snapshot_key(&record.id))?;
+        let accounts = self.inner.accounts.get(&record.image, &rootfs).map_err(|source| {
+            ContainerError::File { action: "read accounts of", path: "/etc/passwd".into(), source }
+        })?;
+        let groups = record.host_config.group_add.as_deref().unwrap_or_default();
+        Ok(accounts.resolve(user, groups)?)
+    }
+
+    fn spec(&self, record: &Record) -> Result<Spec, ContainerError> {
+        let dir = self.data_dir(&record.id);
+        let files = host_files::write(record, &dir, &self.inner.settings.dns, &self.inner.services.networks)?;
+        let mut spec = spec::build(&Inputs {
+            record,
+            user: self.user(record, &record.config.user)?,
+            files: HostFiles {
+                resolv_conf: files.resolv_conf.as_deref(),
+                hostname: &files.hostname,
+                hosts: files.hosts.as_deref(),
+            },
+            cgroup_path: self.cgroup_path(record),
+            is_cgroup_v2: crate::cgroup_mode::is_v2_only(),
+            namespaces: namespace_plan(record),
+        })?;
+        self.apply_defaults(&mut spec, record);
+        Ok(spec)
+    }
+
+    fn apply_defaults(&self, spec: &mut Spec, record: &Record) {
+        let settings = &self.inner.settings;
+        let Some(process) = spec.process.as_mut() else { return };
+        process.no_new_privileges |= settings.no_new_privileges && !record.host_config.privileged;
+        for ulimit in &settings.ulimits {
+            let Ok(limit) = spec::resource::rlimit(ulimit) else { continue };
+            if !process.rlimits.iter().any(|own| own.kind == limit.kind) {
+                process.rlimits.push(limit);
+            }
+        }
+    }
+
+    /// The process of init, as the model for an exec's.
+    pub(crate) fn init_process(&self, record: &Record) -> Result<Process, ContainerError> {
+        Ok(self.spec(record)?.process.unwrap_or_default())
+    }
+}
+
+fn check_startable(container: &Container) -> Result<(), ContainerError> {
+    match container.state().phase {
+        Phase::Created | Phase::Exited | Phase::Restarting => Ok(()),
+        Phase::Running => Err(ContainerError::NotModified),
+        Phase::Paused => Err(ContainerError::Conflict(
+            "cannot start a paused container, try unpause instead".into(),
+        )),
+        Phase::Removing | Phase::Dead => Err(ContainerError::Conflict(
+            "container is marked for removal and cannot be started".into(),
+        )),
+    }
+}
+
+fn namespace_plan(record: &Record) -> NamespacePlan {
+    let host = &record.host_config;
+    let origin = |is_host: bool| if is_host { Origin::Host } else { Origin::Own };
+    let is_host_network = NetworkMode::parse(&host.network_mode) == NetworkMode::Host;
+    NamespacePlan {
+        network: origin(is_host_network),
+        pid: origin(host.pid_mode == "host"),
+        ipc: origin(host.ipc_mode == "host"),
+        uts: origin(host.uts_mode == "host"),
+    }
+}
+
+fn requested_ip(
+    record: &Record,
+    network: &str,
+) -> Result<Option<std::net::Ipv4Addr>, ContainerError> {
+    let Some(config) = endpoint_settings(record, network).and_then(|e| e.ipam_config.as_ref())
+    else {
+        return Ok(None);
+    };
+    if config.ipv4_address.is_empty() {
+        return Ok(None);
+    }
+    config.ipv4_address.parse().map(Some).map_err(|_| {
+        ContainerError::Invalid(format!("invalid IPv4 address: {}", config.ipv4_address))
+    })
+}
+
+fn requested_mac(
+    record: &Record,
+    network: &str,
+) -> Result<Option<network::MacAddress>, ContainerError> {
+    let own = endpoint_settings(record, network).map(|e| e.mac_address.clone());
+    let text = own
+        .filter(|mac| !mac.is_empty())
+        .unwrap_or_else(|| record.config.mac_address.clone());
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| ContainerError::Invalid(format!("invalid MAC address: {text}")))
+}
+
+fn endpoint_settings<'a>(
+    record: &'a Record,
+    network: &str,
+) -> Option<&'a engine_api::network::EndpointSettings> {
+    record.endpoints.get(network).or_else(|| record.endpoints.get("default"))
+}
+
+/// A shim's error as the engine's; `prefix` is what Docker says before the runtime's own words.
+pub(crate) fn shim_error(error: ShimError, prefix: &str) -> ContainerError {
+    use shim_protocol::FailureKind;
+    let text = types::error::chain(&error);
+    let Some(failure) = error.failure() else { return ContainerError::Shim(text) };
+    match failure.kind {
+        FailureKind::NotFound if prefix.is_empty() => {
+            ContainerError::Conflict(failure.message.clone())
+        }
+        FailureKind::Conflict => ContainerError::Conflict(failure.message.clone()),
+        kind => ContainerError::StartFailed {
+            message: format!("{prefix}{}", failure.message.trim_start_matches(prefix)),
+            exit_code: start_exit_code(kind),
+        },
+    }
+}

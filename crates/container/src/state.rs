@@ -1,0 +1,246 @@
+//! What a container is doing: one enum, one transition function.
+//!
+//! ```text
+//!            Started            Exited             RestartPending
+//!  Created ──────────▶ Running ────────▶ Exited ──────────────────▶ Restarting
+//!     │                 ▲   │ Paused        │ ▲                        │ Started │ RestartCancelled
+//!     │          Resumed│   ▼               │ └────────────────────────┼─────────┘
+//!     │                 Paused              │                          ▼
+//!     └───────────────── RemovalBegun ──────┴──▶ Removing          Running
+//! ```
+//! `Removing` leads to the end of the container, or to `Dead` when its parts could not be removed.
+
+use serde::{Deserialize, Serialize};
+use shim_protocol::ExitRecord;
+
+/// The phases that the API names in `State.Status`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Never started.
+    Created,
+    /// Init runs.
+    Running,
+    /// Init is frozen.
+    Paused,
+    /// Init has ended and will be started again.
+    Restarting,
+    /// Init has ended, or could not be started.
+    Exited,
+    /// Being removed.
+    Removing,
+    /// Removal failed half-way; only another removal is possible.
+    Dead,
+}
+
+impl Phase {
+    /// The word in the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Restarting => "restarting",
+            Self::Exited => "exited",
+            Self::Removing => "removing",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+/// The last known actual state; persisted at every change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// What it is doing.
+    pub phase: Phase,
+    /// Init's pid while it runs, else 0.
+    pub pid: i32,
+    /// Of the last run; 0 before the first.
+    pub exit_code: i32,
+    /// Why the last start failed, or empty.
+    pub error: String,
+    /// Whether the OOM killer acted in the last run.
+    pub oom_killed: bool,
+    /// Nanoseconds since the Unix epoch; `None` before the first start.
+    pub started_at_nanos: Option<i64>,
+    /// Nanoseconds since the Unix epoch; `None` before the first exit.
+    pub finished_at_nanos: Option<i64>,
+    /// Starts by the restart policy since the last start by a caller.
+    pub restart_count: u32,
+    /// Whether a caller stopped it, which ends `unless-stopped` and `always` until a start.
+    pub is_manually_stopped: bool,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transition {
+    /// Init was started by a caller or by the restart policy.
+    Started {
+        /// Init's pid.
+        pid: i32,
+        /// Nanoseconds since the Unix epoch.
+        at_nanos: i64,
+    },
+    /// Init could not be started.
+    StartFailed {
+        /// 126, 127 or 128.
+        exit_code: i32,
+        /// For people.
+        error: String,
+    },
+    /// Frozen.
+    Paused,
+    /// Thawed.
+    Resumed,
+    /// Init has ended.
+    Exited(ExitRecord),
+    /// The restart policy will start it again.
+    RestartPending,
+    /// The restart policy gave up or was told to.
+    RestartCancelled,
+    /// Removal has begun.
+    RemovalBegun,
+    /// Removal failed.
+    RemovalFailed {
+        /// For people.
+        error: String,
+    },
+}
+
+/// A transition that the phase forbids; an internal error, since callers check first.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("a container that is {} cannot take {transition:?}", phase.as_str())]
+pub struct IllegalTransition {
+    /// Where it is.
+    pub phase: Phase,
+    /// What was tried.
+    pub transition: Box<Transition>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            phase: Phase::Created,
+            pid: 0,
+            exit_code: 0,
+            error: String::new(),
+            oom_killed: false,
+            started_at_nanos: None,
+            finished_at_nanos: None,
+            restart_count: 0,
+            is_manually_stopped: false,
+        }
+    }
+}
+
+impl State {
+    /// Whether init exists, frozen or not.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        matches!(self.phase, Phase::Running | Phase::Paused)
+    }
+
+    /// The only place that changes a phase.
+    ///
+    /// # Errors
+    /// [`IllegalTransition`], and then nothing has changed.
+    pub fn apply(&mut self, transition: Transition) -> Result<(), IllegalTransition> {
+        use Phase::{Created, Dead, Exited, Paused, Removing, Restarting, Running};
+        let next = match (self.phase, &transition) {
+            (Created | Exited | Restarting, Transition::Started { .. }) => Running,
+            // A container that never ran stays `created` after a failed start, as Docker has it.
+            (Created, Transition::StartFailed { .. }) => Created,
+            (Exited | Restarting, Transition::StartFailed { .. }) => Exited,
+            (Running, Transition::Paused) => Paused,
+            (Paused, Transition::Resumed) => Running,
+            (Running | Paused, Transition::Exited(_)) => Exited,
+            (Exited | Created, Transition::RestartPending) => Restarting,
+            (Restarting, Transition::RestartCancelled) => Exited,
+            (Created | Exited | Restarting | Removing | Dead, Transition::RemovalBegun) => Removing,
+            (Removing, Transition::RemovalFailed { .. }) => Dead,
+            (phase, _) => {
+                return Err(IllegalTransition { phase, transition: Box::new(transition) });
+            }
+        };
+        self.phase = next;
+        self.note(transition);
+        Ok(())
+    }
+
+    fn note(&mut self, transition: Transition) {
+        match transition {
+            Transition::Started { pid, at_nanos } => {
+                self.pid = pid;
+                self.started_at_nanos = Some(at_nanos);
+                self.exit_code = 0;
+                self.error.clear();
+                self.oom_killed = false;
+                self.is_manually_stopped = false;
+            }
+            Transition::StartFailed { exit_code, error } => {
+                self.exit_code = exit_code;
+                self.error = error;
+            }
+            Transition::Exited(record) => {
+                self.pid = 0;
+                self.exit_code = record.exit_code;
+                self.oom_killed = record.oom_killed;
+                self.finished_at_nanos = Some(record.finished_at_nanos);
+            }
+            Transition::RemovalFailed { error } => self.error = error,
+            Transition::Paused
+            | Transition::Resumed
+            | Transition::RestartPending
+            | Transition::RestartCancelled
+            | Transition::RemovalBegun => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exit(exit_code: i32) -> Transition {
+        Transition::Exited(ExitRecord {
+            exit_code,
+            oom_killed: false,
+            started_at_nanos: 1,
+            finished_at_nanos: 2,
+        })
+    }
+
+    #[test]
+    fn a_life() {
+        let mut state = State::default();
+        state.apply(Transition::Started { pid: 7, at_nanos: 1 }).unwrap();
+        assert!(state.is_running());
+        state.apply(Transition::Paused).unwrap();
+        state.apply(Transition::Resumed).unwrap();
+        state.apply(exit(3)).unwrap();
+        assert_eq!((state.phase, state.pid, state.exit_code), (Phase::Exited, 0, 3));
+        state.apply(Transition::RestartPending).unwrap();
+        state.apply(Transition::Started { pid: 8, at_nanos: 3 }).unwrap();
+        assert_eq!(state.exit_code, 0);
+    }
+
+    #[test]
+    fn a_refused_transition_changes_nothing() {
+        let mut state = State::default();
+        let before = state.clone();
+        assert!(state.apply(exit(1)).is_err());
+        assert!(state.apply(Transition::Paused).is_err());
+        assert_eq!(state, before);
+        state.apply(Transition::Started { pid: 7, at_nanos: 1 }).unwrap();
+        assert!(state.apply(Transition::RemovalBegun).is_err());
+    }
+
+    #[test]
+    fn a_failed_first_start_stays_created() {
+        let mut state = State::default();
+        let failed = Transition::StartFailed { exit_code: 127, error: "no".into() };
+        state.apply(failed).unwrap();
+        assert_eq!((state.phase, state.exit_code), (Phase::Created, 127));
+    }
+}

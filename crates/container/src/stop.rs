@@ -1,0 +1,240 @@
+//! Stop, kill, restart, pause.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use crate::{
+    ContainerError, Containers,
+    container::Container,
+    signal,
+    start::shim_error,
+    state::{Phase, Transition},
+};
+
+/// How long init has between the stop signal and SIGKILL unless somebody says otherwise.
+const DEFAULT_GRACE: Duration = Duration::from_secs(10);
+/// How long the kernel may take to end a process that got SIGKILL.
+const KILL_DEADLINE: Duration = Duration::from_secs(20);
+
+/// How to stop.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StopOptions {
+    /// `None`: the container's own.
+    pub signal: Option<i32>,
+    /// Seconds until SIGKILL; negative: never; `None`: the container's own.
+    pub timeout_seconds: Option<i64>,
+}
+
+impl Containers {
+    /// Stops a container: its stop signal, then SIGKILL.
+    ///
+    /// # Errors
+    /// [`ContainerError::NotModified`] when it does not run.
+    pub async fn stop(&self, reference: &str, options: StopOptions) -> Result<(), ContainerError> {
+        let container = self.find(reference)?;
+        let _operation = container.lock().await;
+        self.stop_locked(&container, options).await
+    }
+
+    pub(crate) async fn stop_locked(
+        &self,
+        container: &Arc<Container>,
+        options: StopOptions,
+    ) -> Result<(), ContainerError> {
+        match container.state().phase {
+            Phase::Running | Phase::Paused => {}
+            Phase::Restarting => {
+                self.change_state(container, |state| {
+                    state.is_manually_stopped = true;
+                    Ok(state.apply(Transition::RestartCancelled)?)
+                })?;
+                container.announce(false);
+                return Ok(());
+            }
+            _ => return Err(ContainerError::NotModified),
+        }
+        self.change_state(container, |state| {
+            state.is_manually_stopped = true;
+            Ok(())
+        })?;
+        self.end_init(container, options).await?;
+        self.publish(container, "stop", BTreeMap::new());
+        Ok(())
+    }
+
+    /// Makes init end, one way or the other.
+    async fn end_init(
+        &self,
+        container: &Arc<Container>,
+        options: StopOptions,
+    ) -> Result<(), ContainerError> {
+        let config = container.record().config.clone();
+        let number = match options.signal {
+            Some(number) => number,
+            None => signal::parse_or_default(&config.stop_signal)?,
+        };
+        let seconds = options.timeout_seconds.or(config.stop_timeout);
+        let grace = match seconds {
+            None => Some(DEFAULT_GRACE),
+            Some(seconds) => u64::try_from(seconds).ok().map(Duration::from_secs),
+        };
+        if container.state().phase == Phase::Paused {
+            self.resume_locked(container).await?;
+        }
+        self.send(container, number).await?;
+        if wait_for_exit(container, grace).await {
+            return Ok(());
+        }
+        self.kill_locked(container).await
+    }
+
+    /// SIGKILL, and the certainty that it worked.
+    pub(crate) async fn kill_locked(&self, container: &Arc<Container>) -> Result<(), ContainerError> {
+        if container.state().phase == Phase::Paused {
+            // A frozen process does not take even SIGKILL on cgroup v1.
+            self.resume_locked(container).await?;
+        }
+        self.send(container, signal::KILL).await?;
+        if wait_for_exit(container, Some(KILL_DEADLINE)).await {
+            return Ok(());
+        }
+        Err(ContainerError::Deadline(format!(
+            "container {} did not end within {} s of SIGKILL: a process hangs in the kernel",
+            container.id,
+            KILL_DEADLINE.as_secs()
+        )))
+    }
+
+    /// Sends a signal to init. One that has just ended is no error.
+    async fn send(&self, container: &Container, number: i32) -> Result<(), ContainerError> {
+        let Some(shim) = container.shim() else { return Ok(()) };
+        match shim.signal(None, number).await {
+            Ok(()) => Ok(()),
+            Err(error) if !container.state().is_running() => {
+                tracing::debug!(error = %types::error::chain(&error), "ended before the signal");
+                Ok(())
+            }
+            Err(error) => match shim_error(error, "") {
+                ContainerError::Conflict(_) | ContainerError::Shim(_) => Ok(()),
+                other => Err(other),
+            },
+        }
+    }
+
+    /// Sends a signal to a running container's init.
+    ///
+    /// # Errors
+    /// [`ContainerError::Conflict`] when it does not run, [`ContainerError::Invalid`] for an
+    /// unknown signal.
+    pub async fn kill(&self, reference: &str, text: &str) -> Result<(), ContainerError> {
+        let container = self.find(reference)?;
+        let number = if text.is_empty() { signal::KILL } else { signal::parse(text)? };
+        let not_running = || {
+            ContainerError::Conflict(format!(
+                "cannot kill container: {reference}: container {} is not running",
+                container.id
+            ))
+        };
+        if !container.state().is_running() {
+            return Err(not_running());
+        }
+        let stop_signal = signal::parse_or_default(&container.record().config.stop_signal)?;
+        if number == signal::KILL || number == stop_signal {
+            self.change_state(&container, |state| {
+                state.is_manually_stopped = true;
+                Ok(())
+            })?;
+        }
+        if number == signal::KILL {
+            let _operation = container.lock().await;
+            if container.state().is_running() {
+                self.kill_locked(&container).await?;
+            }
+        } else {
+            let shim = container.shim().ok_or_else(not_running)?;
+            shim.signal(None, number).await.map_err(|error| shim_error(error, ""))?;
+        }
+        let attributes = BTreeMap::from([("signal".to_owned(), number.to_string())]);
+        self.publish(&container, "kill", attributes);
+        Ok(())
+    }
+
+    /// Stops if need be, then starts.
+    ///
+    /// # Errors
+    /// Those of stop and start.
+    pub async fn restart(&self, reference: &str, options: StopOptions) -> Result<(), ContainerError> {
+        let container = self.find(reference)?;
+        let _operation = container.lock().await;
+        match self.stop_locked(&container, options).await {
+            Ok(()) | Err(ContainerError::NotModified) => {}
+            Err(error) => return Err(error),
+        }
+        self.start_locked(&container, false).await?;
+        self.publish(&container, "restart", BTreeMap::new());
+        Ok(())
+    }
+
+    /// Freezes every process of a container.
+    ///
+    /// # Errors
+    /// [`ContainerError::NotRunning`], [`ContainerError::Conflict`] when it is frozen already.
+    pub async fn pause(&self, reference: &str) -> Result<(), ContainerError> {
+        let container = self.find(reference)?;
+        let _operation = container.lock().await;
+        match container.state().phase {
+            Phase::Running => {}
+            Phase::Paused => {
+                return Err(ContainerError::Conflict(format!(
+                    "container {} is already paused",
+                    container.id
+                )));
+            }
+            _ => return Err(ContainerError::NotRunning(container.id.to_string())),
+        }
+        let shim = container
+            .shim()
+            .ok_or_else(|| ContainerError::NotRunning(container.id.to_string()))?;
+        shim.pause().await.map_err(|error| shim_error(error, ""))?;
+        self.transition(&container, Transition::Paused)?;
+        self.publish(&container, "pause", BTreeMap::new());
+        Ok(())
+    }
+
+    /// Thaws a container.
+    ///
+    /// # Errors
+    /// [`ContainerError::Conflict`] when it is not frozen.
+    pub async fn unpause(&self, reference: &str) -> Result<(), ContainerError> {
+        let container = self.find(reference)?;
+        let _operation = container.lock().await;
+        if container.state().phase != Phase::Paused {
+            return Err(ContainerError::Conflict(format!(
+                "container {} is not paused",
+                container.id
+            )));
+        }
+        self.resume_locked(&container).await?;
+        self.publish(&container, "unpause", BTreeMap::new());
+        Ok(())
+    }
+
+    async fn resume_locked(&self, container: &Arc<Container>) -> Result<(), ContainerError> {
+        let shim = container
+            .shim()
+            .ok_or_else(|| ContainerError::NotRunning(container.id.to_string()))?;
+        shim.resume().await.map_err(|error| shim_error(error, ""))?;
+        self.transition(container, Transition::Resumed)
+    }
+}
+
+/// Waits until init has ended; without a deadline, for as long as it takes.
+async fn wait_for_exit(container: &Container, deadline: Option<Duration>) -> bool {
+    let mut watch = container.watch();
+    let ended = watch.wait_for(|progress| {
+        !matches!(progress.phase, Phase::Running | Phase::Paused) || progress.is_removed
+    });
+    match deadline {
+        Some(deadline) => tokio::time::timeout(deadline, ended).await.is_ok(),
+        None => ended.await.is_ok(),
+    }
+}

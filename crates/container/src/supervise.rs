@@ -1,0 +1,201 @@
+//! What happens when init ends: one task per running container.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use shim_client::{Events, ShimEvent, read_exit_record};
+use shim_protocol::ExitRecord;
+
+use crate::{
+    Containers,
+    clock::now_nanos,
+    container::Container,
+    restart::{self, Policy},
+    state::{Phase, Transition},
+};
+
+/// Exit code of a container whose supervisor was killed: its init gets SIGKILL.
+const KILLED: i32 = 137;
+
+impl Containers {
+    /// Follows a running container until its init has ended, then does what its policy says.
+    pub(crate) fn supervise(&self, container: &Arc<Container>, events: Events) {
+        let (service, container) = (self.clone(), Arc::clone(container));
+        // Ends with the container's run; the engine's own end may cut it off at any point, since
+        // the next start of the engine reads the exit record.
+        tokio::spawn(async move { service.follow(&container, events).await });
+    }
+
+    async fn follow(&self, container: &Arc<Container>, mut events: Events) {
+        while let Some(event) = events.recv().await {
+            match event {
+                ShimEvent::ExecExited { id, exit_code } => self.finish_exec(container, &id, exit_code),
+                ShimEvent::OutOfMemory => self.publish(container, "oom", BTreeMap::new()),
+                ShimEvent::Exited(record) => return self.finish(container, record).await,
+                ShimEvent::Lost => {
+                    let record = self.record_of_lost(container);
+                    return self.finish(container, record).await;
+                }
+            }
+        }
+    }
+
+    fn finish_exec(&self, container: &Container, id: &types::ExecId, exit_code: i32) {
+        let exec = container.live().execs.get(id).cloned();
+        if let Some(exec) = exec {
+            exec.finish(exit_code);
+            let attributes = BTreeMap::from([
+                ("execID".to_owned(), id.to_string()),
+                ("exitCode".to_owned(), exit_code.to_string()),
+            ]);
+            self.publish(container, "exec_die", attributes);
+        }
+    }
+
+    /// The supervisor died: its record if it wrote one, else what the kernel does to init then.
+    pub(crate) fn record_of_lost(&self, container: &Container) -> ExitRecord {
+        match read_exit_record(&self.shim_dir(&container.id)) {
+            Ok(Some(record)) => return record,
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(container.id = %container.id, error = %types::error::chain(&error), "exit record is damaged");
+            }
+        }
+        tracing::error!(container.id = %container.id, "the supervisor ended before its container");
+        self.kill_cgroup(container);
+        ExitRecord {
+            exit_code: KILLED,
+            oom_killed: false,
+            started_at_nanos: container.state().started_at_nanos.unwrap_or_default(),
+            finished_at_nanos: now_nanos(),
+        }
+    }
+
+    /// Kills whatever is left in a container's cgroup and removes it.
+    pub(crate) fn kill_cgroup(&self, container: &Container) {
+        let path = self.cgroup_path(&container.record());
+        let outcome = runtime::cgroup::Cgroup::open(&path).and_then(|cgroup| {
+            cgroup.kill()?;
+            cgroup.delete()
+        });
+        if let Err(error) = outcome {
+            tracing::warn!(container.id = %container.id, error = %types::error::chain(&error), "cannot clear the cgroup");
+        }
+    }
+
+    /// Commits the end of a run: network first, so that its ports are free when waiters hear.
+    pub(crate) async fn finish(&self, container: &Arc<Container>, record: ExitRecord) {
+        if let Err(error) = self.disconnect(&container.id).await {
+            tracing::warn!(container.id = %container.id, error = %types::error::chain(&error), "cannot disconnect");
+        }
+        let shim = {
+            let mut live = container.live();
+            live.endpoint = None;
+            for exec in live.execs.values().filter(|exec| exec.state().is_running) {
+                exec.finish(record.exit_code);
+            }
+            live.shim.take()
+        };
+        let (is_oom, exit_code, finished) =
+            (record.oom_killed, record.exit_code, record.finished_at_nanos);
+        let started = container.state().started_at_nanos.unwrap_or(finished);
+        if is_oom {
+            self.publish(container, "oom", BTreeMap::new());
+        }
+        if let Err(error) = self.end_run(container, record) {
+            tracing::error!(container.id = %container.id, error = %types::error::chain(&error), "cannot note an exit");
+        }
+        let seconds = (finished - started).max(0) / 1_000_000_000;
+        let attributes = BTreeMap::from([
+            ("exitCode".to_owned(), exit_code.to_string()),
+            ("execDuration".to_owned(), seconds.to_string()),
+        ]);
+        self.publish(container, "die", attributes);
+        if let Some(shim) = shim {
+            // The answer does not matter: a shim that is gone needs no release.
+            let _ = shim.release().await;
+        }
+        if let Err(error) = crate::create::remove_dir(&self.shim_dir(&container.id)) {
+            tracing::warn!(container.id = %container.id, error = %types::error::chain(&error), "cannot remove the shim's directory");
+        }
+        self.after_exit(container).await;
+    }
+
+    /// The exit, and at once the decision to restart, so that no one sees a gap between.
+    fn end_run(&self, container: &Container, record: ExitRecord) -> Result<(), crate::ContainerError> {
+        let host = container.record().host_config.clone();
+        let policy = Policy::parse(&host.restart_policy, host.auto_remove)?;
+        let started = container.state().started_at_nanos.unwrap_or_default();
+        let is_settled = restart::is_settled(started, record.finished_at_nanos);
+        self.change_state(container, |state| {
+            state.apply(Transition::Exited(record))?;
+            if is_settled && policy != Policy::No && !matches!(policy, Policy::OnFailure { .. }) {
+                state.restart_count = 0;
+            }
+            if policy.wants_restart(state) {
+                state.apply(Transition::RestartPending)?;
+            }
+            Ok(())
+        })?;
+        container.announce(true);
+        Ok(())
+    }
+
+    async fn after_exit(&self, container: &Arc<Container>) {
+        let state = container.state();
+        if state.phase == Phase::Restarting {
+            self.restart_later(container, restart::delay(state.restart_count));
+            return;
+        }
+        if container.record().host_config.auto_remove {
+            let outcome = self.auto_remove(container).await;
+            if let Err(error) = outcome {
+                tracing::error!(container.id = %container.id, error = %types::error::chain(&error), "cannot remove an ended container");
+            }
+        }
+    }
+
+    /// Starts a container again after a wait, unless a caller decided otherwise meanwhile.
+    pub(crate) fn restart_later(&self, container: &Arc<Container>, delay: std::time::Duration) {
+        let (service, container) = (self.clone(), Arc::clone(container));
+        tokio::spawn(async move {
+            let mut watch = container.watch();
+            let has_changed = watch.wait_for(|p| p.phase != Phase::Restarting || p.is_removed);
+            if tokio::time::timeout(delay, has_changed).await.is_ok() {
+                return;
+            }
+            let _operation = container.lock().await;
+            if container.state().phase != Phase::Restarting {
+                return;
+            }
+            // The failure is in the container's state, where Docker's clients look for it.
+            if let Err(error) = service.start_locked(&container, true).await {
+                tracing::warn!(container.id = %container.id, error = %types::error::chain(&error), "restart failed");
+                service.retry_start(&container);
+            }
+        });
+    }
+
+    /// A start that failed under a restart policy is an attempt, not the end.
+    fn retry_start(&self, container: &Arc<Container>) {
+        let pending = self.change_state(container, |state| {
+            state.restart_count += 1;
+            Ok(state.apply(Transition::RestartPending)?)
+        });
+        match pending {
+            Ok(()) => {
+                container.announce(false);
+                let host = container.record().host_config.clone();
+                let policy = Policy::parse(&host.restart_policy, host.auto_remove);
+                let state = container.state();
+                if policy.is_ok_and(|policy| policy.wants_restart(&state)) {
+                    self.restart_later(container, restart::delay(state.restart_count));
+                } else if let Err(error) = self.transition(container, Transition::RestartCancelled) {
+                    tracing::error!(container.id = %container.id, error = %types::error::chain(&error), "cannot give up");
+                }
+            }
+            Err(error) => {
+                tracing::error!(container.id = %container.id, error = %types::error::chain(&error), "cannot plan a restart");
+            }
+        }
+    }
+}

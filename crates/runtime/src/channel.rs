@@ -1,0 +1,184 @@
+//! The conversation between the creator and the process that is being set up.
+//!
+//! One `SOCK_SEQPACKET` pair; each packet is a tag byte and, for failures, JSON. The child's end
+//! closes on `execve`, so end of file after [`FromChild::Ready`] means success. Only `read` and
+//! `write` are used once the child is confined: no sensible seccomp policy denies those.
+
+use std::{
+    io::{IoSlice, IoSliceMut},
+    mem::MaybeUninit,
+    os::fd::{AsFd, OwnedFd},
+};
+
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{RuntimeError, RuntimeErrorKind};
+
+/// Upper bound of one packet; longer failure texts are cut.
+const MAX_PACKET_BYTES: usize = 64 << 10;
+
+/// What the creator says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ToChild {
+    /// Id mappings are written and cgroups joined.
+    Placed,
+    /// Go on to `execve`.
+    Start,
+}
+
+/// What the child says.
+#[derive(Debug)]
+pub(crate) enum FromChild {
+    /// Set up; waits for [`ToChild::Start`] (or on the FIFO).
+    Ready,
+    /// The terminal's controlling end comes with this packet.
+    Terminal(OwnedFd),
+    /// It waits for the creator to run the `createRuntime` hooks.
+    Hooks,
+    /// It failed and ends.
+    Failed(RuntimeError),
+    /// The channel is closed: executed, or dead.
+    Closed,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Failure {
+    kind: RuntimeErrorKind,
+    message: String,
+}
+
+/// One end.
+#[derive(Debug)]
+pub(crate) struct Channel(OwnedFd);
+
+impl Channel {
+    /// Makes both ends.
+    pub(crate) fn pair() -> Result<(Self, Self), RuntimeError> {
+        let (a, b) = rustix::net::socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .map_err(|e| RuntimeError::system("make", "socket pair", e))?;
+        Ok((Self(a), Self(b)))
+    }
+
+    fn write(&self, packet: &[u8]) -> Result<(), RuntimeError> {
+        rustix::io::retry_on_intr(|| rustix::io::write(&self.0, packet))
+            .map(drop)
+            .map_err(|e| RuntimeError::system("write to", "setup channel", e))
+    }
+
+    /// Creator: tells the child to go on.
+    pub(crate) fn tell(&self, message: ToChild) -> Result<(), RuntimeError> {
+        self.write(match message {
+            ToChild::Placed => b"p",
+            ToChild::Start => b"s",
+        })
+    }
+
+    /// Child: waits for `expected`. A closed channel means that the creator has given up.
+    pub(crate) fn expect(&self, expected: ToChild) -> Result<(), RuntimeError> {
+        let mut byte = [0u8; 1];
+        let count = rustix::io::retry_on_intr(|| rustix::io::read(&self.0, &mut byte))
+            .map_err(|e| RuntimeError::system("read from", "setup channel", e))?;
+        let wanted = match expected {
+            ToChild::Placed => b'p',
+            ToChild::Start => b's',
+        };
+        if count == 1 && byte[0] == wanted { Ok(()) } else { Err(RuntimeError::InitVanished) }
+    }
+
+    /// Child: everything is set up.
+    pub(crate) fn ready(&self) -> Result<(), RuntimeError> {
+        self.write(b"r")
+    }
+
+    /// Child: asks for the creator's hooks.
+    pub(crate) fn ask_for_hooks(&self) -> Result<(), RuntimeError> {
+        self.write(b"h")
+    }
+
+    /// Child: hands the terminal's controlling end over.
+    pub(crate) fn send_terminal(&self, terminal: &OwnedFd) -> Result<(), RuntimeError> {
+        let fds = [terminal.as_fd()];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        control.push(SendAncillaryMessage::ScmRights(&fds));
+        rustix::net::sendmsg(&self.0, &[IoSlice::new(b"t")], &mut control, SendFlags::empty())
+            .map(drop)
+            .map_err(|e| RuntimeError::system("send", "terminal", e))
+    }
+
+    /// Child: reports `error`. There is nobody to tell if that fails too.
+    pub(crate) fn fail(&self, error: &RuntimeError) {
+        let failure = Failure { kind: error.runtime_kind(), message: error.message() };
+        let packet = encode_failure(&failure);
+        drop(self.write(&packet));
+    }
+
+    /// Creator: the next packet.
+    pub(crate) fn receive(&self) -> Result<FromChild, RuntimeError> {
+        let mut buffer = vec![0u8; MAX_PACKET_BYTES];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let received = rustix::io::retry_on_intr(|| {
+            rustix::net::recvmsg(
+                &self.0,
+                &mut [IoSliceMut::new(&mut buffer)],
+                &mut control,
+                RecvFlags::CMSG_CLOEXEC,
+            )
+        });
+        let count = match received {
+            Ok(message) => message.bytes,
+            // The child died with a packet of ours unread.
+            Err(rustix::io::Errno::CONNRESET) => 0,
+            Err(e) => return Err(RuntimeError::system("read from", "setup channel", e)),
+        };
+        let fd = control.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+            _ => None,
+        });
+        Ok(match (buffer[..count].split_first(), fd) {
+            (None, _) => FromChild::Closed,
+            (Some((b'r', _)), _) => FromChild::Ready,
+            (Some((b'h', _)), _) => FromChild::Hooks,
+            (Some((b't', _)), Some(fd)) => FromChild::Terminal(fd),
+            (Some((b'e', json)), _) => FromChild::Failed(decode_failure(json)),
+            _ => return Err(RuntimeError::InitVanished),
+        })
+    }
+}
+
+fn encode_failure(failure: &Failure) -> Vec<u8> {
+    let mut packet = b"e".to_vec();
+    let mut message = failure.message.clone();
+    let mut end = message.len().min(MAX_PACKET_BYTES / 8);
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    message.truncate(end);
+    let short = Failure { kind: failure.kind, message };
+    // Strings and a fieldless enum always serialise; an empty text still says "failed".
+    packet.extend(serde_json::to_vec(&short).unwrap_or_default());
+    packet
+}
+
+/// Reads a failure as it crosses a channel or the exec FIFO.
+pub(crate) fn decode_failure(json: &[u8]) -> RuntimeError {
+    match serde_json::from_slice::<Failure>(json) {
+        Ok(Failure { kind, message }) => RuntimeError::Init { kind, message },
+        Err(_) => RuntimeError::InitVanished,
+    }
+}
+
+/// The bytes of a failure for the exec FIFO.
+pub(crate) fn failure_bytes(error: &RuntimeError) -> Vec<u8> {
+    encode_failure(&Failure { kind: error.runtime_kind(), message: error.message() })
+}

@@ -1,0 +1,289 @@
+//! Creating and starting a container.
+
+use std::{
+    collections::BTreeMap,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::Path,
+};
+
+use oci::runtime::{IdMapping, Spec};
+use sys::clone::Birth;
+use types::RootFilesystem;
+
+use crate::{
+    cgroup::Cgroup,
+    cgroup_view::CgroupView,
+    device,
+    error::RuntimeError,
+    hook::{self, Point},
+    init::{Gate, Init},
+    mount_plan::{self, RootPlan},
+    namespace::{NamespaceKind, Namespaces},
+    parent::{Conversation, Nascent, open_host_proc},
+    process::{Filter, ProcessPlan},
+    rootfs::Contents,
+    stdio::Stdio,
+    sysctl,
+};
+
+/// What [`create`] needs to know.
+#[derive(Debug)]
+pub struct Launch<'a> {
+    /// Of the container; for hooks and messages.
+    pub id: &'a str,
+    /// The configuration.
+    pub spec: &'a Spec,
+    /// The root, mounted within the container's mount namespace.
+    pub rootfs: &'a RootFilesystem,
+    /// For hooks, and what relative paths are relative to.
+    pub bundle: &'a Path,
+    /// Where the standard streams lead.
+    pub stdio: Stdio,
+    /// Joined instead of made.
+    pub namespaces: BTreeMap<NamespaceKind, OwnedFd>,
+    /// A compiled filter; overrides `linux.seccomp`.
+    pub seccomp: Option<&'a [u8]>,
+    /// Exists already, with its limits.
+    pub cgroup: &'a Cgroup,
+    /// Columns and rows; overrides `process.consoleSize`.
+    pub console_size: Option<(u16, u16)>,
+    /// Bound at `/sbin/docker-init`, becomes the first word of the command, with `--`.
+    pub init_binary: Option<&'a Path>,
+}
+
+/// A container whose init is set up and waits before `execve`. Dropped, it is killed.
+#[derive(Debug)]
+pub struct Created {
+    init: Nascent,
+    terminal: Option<OwnedFd>,
+    poststart: Option<(oci::runtime::Hooks, oci::runtime::State)>,
+}
+
+/// A process that has executed its program.
+#[derive(Debug)]
+pub struct Running {
+    /// In the caller's pid namespace. The caller is the parent and must reap it.
+    pub pid: i32,
+    /// Refers to it whatever happens to the number.
+    pub pidfd: OwnedFd,
+}
+
+/// Makes a container: namespaces, root, cgroup, identity. Its init waits before `execve`.
+///
+/// # Errors
+/// Whatever the configuration asks that cannot be; nothing is left then but the cgroup, which is
+/// the caller's.
+pub fn create(launch: Launch<'_>) -> Result<Created, RuntimeError> {
+    create_at_gate(launch, Gate::Channel)
+}
+
+/// As [`create`], but init waits until someone reads from `fifo` (an `O_PATH` descriptor), so
+/// that creator and starter may be different processes. See [`crate::fifo`].
+///
+/// # Errors
+/// As for [`create`].
+pub fn create_behind_fifo(launch: Launch<'_>, fifo: OwnedFd) -> Result<Created, RuntimeError> {
+    create_at_gate(launch, Gate::Fifo(fifo))
+}
+
+fn create_at_gate(launch: Launch<'_>, gate: Gate) -> Result<Created, RuntimeError> {
+    let spec = launch.spec;
+    let (id, bundle, cgroup) = (launch.id, launch.bundle, launch.cgroup);
+    let mut namespaces = Namespaces::plan(spec, launch.namespaces)?;
+    if !namespaces.is_fresh(NamespaceKind::Mount) {
+        return Err(RuntimeError::field(
+            "linux.namespaces",
+            "mount",
+            "a new mount namespace is needed",
+        ));
+    }
+    let mappings = Mappings::plan(spec, &namespaces)?;
+    let process = spec
+        .process
+        .as_ref()
+        .ok_or_else(|| RuntimeError::field("process", "", "is needed to start"))?;
+    let linux = spec.linux.as_ref();
+    let filter = Filter::plan(launch.seccomp, linux.and_then(|l| l.seccomp.as_ref()))?;
+    let personality = linux.and_then(|l| l.personality.as_ref());
+    let mut plan = ProcessPlan::new(process, filter, personality)?;
+    let contents = plan_contents(spec, launch.rootfs, launch.init_binary, cgroup, &namespaces)?;
+    if launch.init_binary.is_some() {
+        plan.prepend(&[mount_plan::INIT_DESTINATION, "--"]);
+    }
+    let console_size =
+        launch.console_size.or_else(|| process.console_size.map(|size| (size.width, size.height)));
+    let state = |pid| hook::state(spec, id, bundle, "creating", pid);
+
+    let in_user_namespace = namespaces.is_own(NamespaceKind::User);
+    let in_parent = take_parents_share(&mut namespaces);
+    let early: Vec<_> = in_parent.iter().map(|(kind, fd)| (*kind, fd.as_fd())).collect();
+    let cgroup_directory = cgroup.open_unified()?;
+    let birth = Birth {
+        flags: namespaces.clone_flags(),
+        cgroup: cgroup_directory.as_ref().map(AsFd::as_fd),
+    };
+    let host_proc = open_host_proc()?;
+    let limits = plan.limits();
+    let init = Nascent::spawn(birth, &early, |channel| {
+        Init {
+            contents,
+            process: plan,
+            namespaces,
+            stdio: launch.stdio,
+            terminal: process.terminal,
+            console_size,
+            hostname: spec.hostname.clone(),
+            domainname: spec.domainname.clone(),
+            time_offsets: linux.map(|l| l.time_offsets.clone()).unwrap_or_default(),
+            sysctls: linux.map(|l| l.sysctl.clone()).unwrap_or_default(),
+            hooks: spec.hooks.clone().unwrap_or_default(),
+            state: hook::state(spec, id, bundle, "created", None),
+            host_proc,
+            has_mappings: mappings.is_some(),
+            gate,
+        }
+        .run(channel)
+    })?;
+    init.place(cgroup, |pid| {
+        limits.apply_oom_score(pid)?;
+        if in_user_namespace {
+            limits.apply(pid)?;
+        }
+        mappings.as_ref().map_or(Ok(()), |m| m.write(pid))
+    })?;
+    let hooks = spec.hooks.clone().unwrap_or_default();
+    let terminal = init.converse(&mut Conversation {
+        on_hooks: &mut |pid| {
+            hook::run_all(Point::Prestart, &hooks.prestart, &state(Some(pid)))?;
+            hook::run_all(Point::CreateRuntime, &hooks.create_runtime, &state(Some(pid)))
+        },
+    })?;
+    let running = hook::state(spec, id, bundle, "running", Some(init.pid));
+    let poststart = (!hooks.poststart.is_empty()).then_some((hooks, running));
+    Ok(Created { init, terminal, poststart })
+}
+
+fn plan_contents(
+    spec: &Spec,
+    rootfs: &RootFilesystem,
+    init_binary: Option<&Path>,
+    cgroup: &Cgroup,
+    namespaces: &Namespaces,
+) -> Result<Contents, RuntimeError> {
+    let root = RootPlan::new(spec, rootfs)?;
+    let mut mounts = mount_plan::plan(spec, &root)?;
+    if let Some(path) = init_binary {
+        mounts.push(mount_plan::plan_init_binary(path)?);
+    }
+    let linux = spec.linux.as_ref();
+    sysctl::check(linux.map(|l| &l.sysctl), namespaces)?;
+    let shows_cgroups = mounts.iter().any(|m| matches!(m.origin, mount_plan::Origin::Cgroup));
+    Ok(Contents {
+        root,
+        mounts,
+        devices: device::plan(spec, namespaces.is_own(NamespaceKind::User))?,
+        masked: linux.map(|l| l.masked_paths.clone()).unwrap_or_default(),
+        readonly: linux.map(|l| l.readonly_paths.clone()).unwrap_or_default(),
+        cgroups: if shows_cgroups {
+            CgroupView::plan(cgroup, namespaces.is_own(NamespaceKind::Cgroup))?
+        } else {
+            CgroupView::empty()
+        },
+    })
+}
+
+/// Takes out the namespaces that the creator has to enter on the child's behalf.
+fn take_parents_share(namespaces: &mut Namespaces) -> Vec<(NamespaceKind, OwnedFd)> {
+    let is_user_fresh = namespaces.is_fresh(NamespaceKind::User);
+    let kinds: Vec<_> = namespaces
+        .joined
+        .keys()
+        .copied()
+        .filter(|kind| is_user_fresh || *kind == NamespaceKind::Pid)
+        .collect();
+    kinds
+        .into_iter()
+        .filter_map(|kind| namespaces.joined.remove(&kind).map(|fd| (kind, fd)))
+        .collect()
+}
+
+/// Id mappings of a new user namespace.
+#[derive(Debug)]
+struct Mappings {
+    uids: String,
+    gids: String,
+}
+
+impl Mappings {
+    fn plan(spec: &Spec, namespaces: &Namespaces) -> Result<Option<Self>, RuntimeError> {
+        let none = Vec::new();
+        let (uids, gids) = spec
+            .linux
+            .as_ref()
+            .map_or((&none, &none), |linux| (&linux.uid_mappings, &linux.gid_mappings));
+        if !namespaces.is_fresh(NamespaceKind::User) {
+            return Ok(None);
+        }
+        if uids.is_empty() || gids.is_empty() {
+            return Err(RuntimeError::field(
+                "linux.uidMappings",
+                "[]",
+                "a new user namespace needs mappings of users and groups",
+            ));
+        }
+        Ok(Some(Self { uids: lines(uids), gids: lines(gids) }))
+    }
+
+    fn write(&self, pid: i32) -> Result<(), RuntimeError> {
+        for (name, text) in [("uid_map", &self.uids), ("gid_map", &self.gids)] {
+            let path = format!("/proc/{pid}/{name}");
+            std::fs::write(&path, text).map_err(|e| RuntimeError::system("write", &path, e))?;
+        }
+        Ok(())
+    }
+}
+
+fn lines(mappings: &[IdMapping]) -> String {
+    mappings.iter().map(|m| format!("{} {} {}\n", m.container_id, m.host_id, m.size)).collect()
+}
+
+impl Created {
+    /// Of init, in the caller's pid namespace.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.init.pid
+    }
+
+    /// Refers to init.
+    #[must_use]
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.init.pidfd().expect("taken only by the methods that consume it")
+    }
+
+    /// The terminal's controlling end, once, if the container has a terminal.
+    pub fn take_terminal(&mut self) -> Option<OwnedFd> {
+        self.terminal.take()
+    }
+
+    /// Lets init execute its program.
+    ///
+    /// # Errors
+    /// When `execve` fails; init is gone then.
+    pub fn start(self) -> Result<Running, RuntimeError> {
+        let Self { init, poststart, .. } = self;
+        let (pid, pidfd) = init.release()?;
+        if let Some((hooks, state)) = poststart {
+            hook::run_all(Point::Poststart, &hooks.poststart, &state)?;
+        }
+        Ok(Running { pid, pidfd })
+    }
+
+    /// Leaves init waiting at its FIFO for another process to start it.
+    ///
+    /// # Errors
+    /// None that the caller could cause.
+    pub fn leave(mut self) -> Result<Running, RuntimeError> {
+        let (pid, pidfd) = self.init.detach()?;
+        Ok(Running { pid, pidfd })
+    }
+}

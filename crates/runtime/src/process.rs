@@ -1,0 +1,410 @@
+//! What a process becomes: identity, limits, confinement and program.
+//!
+//! [`ProcessPlan`] is read in the creator, so that whatever can be refused is refused before
+//! anything exists. Its methods then run in the child, in the order that the kernel's privilege
+//! rules demand: a filter needs `CAP_SYS_ADMIN` unless `no_new_privs` is set, dropping from the
+//! bounding set needs `CAP_SETPCAP`, changing ids needs `CAP_SETUID`, and each step gives some
+//! of that away.
+
+use std::{ffi::CString, os::fd::BorrowedFd, path::Path};
+
+use oci::runtime::{Personality, Process, Rlimit, Seccomp};
+use rustix::{
+    fs::{Gid, Mode, OFlags, Uid},
+    process::{Pid, Resource},
+};
+
+use crate::{
+    capability,
+    error::{Errno, RuntimeError},
+    seccomp,
+};
+
+/// A compiled filter and the flags to load it with.
+#[derive(Debug, Clone)]
+pub(crate) struct Filter {
+    program: Vec<u8>,
+    flags: u64,
+}
+
+impl Filter {
+    /// Takes the compiled program if there is one, else compiles the policy.
+    pub(crate) fn plan(
+        compiled: Option<&[u8]>,
+        policy: Option<&Seccomp>,
+    ) -> Result<Option<Self>, RuntimeError> {
+        let flags = seccomp::load_flags(policy)?;
+        let program = match (compiled, policy) {
+            (Some(bytes), _) => bytes.to_vec(),
+            (None, Some(policy)) => seccomp::compile(policy)?,
+            (None, None) => return Ok(None),
+        };
+        Ok(Some(Self { program, flags }))
+    }
+
+    fn load(&self) -> Result<(), RuntimeError> {
+        sys::seccomp::load(&self.program, self.flags)
+            .map_err(|e| RuntimeError::system("load", "seccomp filter", e))
+    }
+}
+
+/// What needs the host's privileges and is applied by the creator.
+#[derive(Debug)]
+pub(crate) struct Limits {
+    resources: Vec<Limit>,
+    oom_score_adj: Option<i32>,
+}
+
+impl Limits {
+    /// Sets the resource limits of `pid`, which must still have the creator's ids.
+    pub(crate) fn apply(&self, pid: i32) -> Result<(), RuntimeError> {
+        set_limits(Pid::from_raw(pid), &self.resources)
+    }
+
+    /// Sets `oom_score_adj` of `pid`.
+    pub(crate) fn apply_oom_score(&self, pid: i32) -> Result<(), RuntimeError> {
+        let Some(score) = self.oom_score_adj else { return Ok(()) };
+        let path = format!("/proc/{pid}/oom_score_adj");
+        std::fs::write(&path, score.to_string()).map_err(|e| RuntimeError::system("write", path, e))
+    }
+}
+
+type Limit = (Resource, rustix::process::Rlimit);
+
+fn set_limits(target: Option<Pid>, limits: &[Limit]) -> Result<(), RuntimeError> {
+    for (resource, value) in limits {
+        rustix::process::prlimit(target, *resource, value.clone()).map_err(|e| {
+            RuntimeError::system("error setting rlimit", format!("{resource:?}"), e)
+        })?;
+    }
+    Ok(())
+}
+
+/// Everything about a process, checked.
+#[derive(Debug)]
+pub(crate) struct ProcessPlan {
+    args: Vec<String>,
+    env: Vec<String>,
+    cwd: String,
+    uid: Uid,
+    gid: Gid,
+    groups: Vec<Gid>,
+    umask: Option<Mode>,
+    capabilities: Option<capability::Sets>,
+    no_new_privileges: bool,
+    limits: Vec<Limit>,
+    oom_score_adj: Option<i32>,
+    apparmor_profile: Option<String>,
+    selinux_label: Option<String>,
+    io_priority: Option<(u32, u32)>,
+    scheduling: Option<sys::process::Scheduling>,
+    persona: Option<u64>,
+    filter: Option<Filter>,
+}
+
+impl ProcessPlan {
+    /// Reads the configuration.
+    pub(crate) fn new(
+        process: &Process,
+        filter: Option<Filter>,
+        personality: Option<&Personality>,
+    ) -> Result<Self, RuntimeError> {
+        check_strings(process)?;
+        Ok(Self {
+            args: process.args.clone(),
+            env: process.env.clone(),
+            cwd: process.cwd.clone(),
+            uid: id("process.user.uid", process.user.uid).map(Uid::from_raw)?,
+            gid: id("process.user.gid", process.user.gid).map(Gid::from_raw)?,
+            groups: process.user.additional_gids.iter().map(|g| Gid::from_raw(*g)).collect(),
+            umask: process.user.umask.map(Mode::from_raw_mode),
+            capabilities: process.capabilities.as_ref().map(capability::Sets::from_spec),
+            no_new_privileges: process.no_new_privileges,
+            limits: process.rlimits.iter().map(limit).collect::<Result<_, _>>()?,
+            oom_score_adj: process.oom_score_adj,
+            apparmor_profile: present(process.apparmor_profile.as_ref()),
+            selinux_label: present(process.selinux_label.as_ref()),
+            io_priority: process.io_priority.as_ref().map(io_priority).transpose()?,
+            scheduling: process.scheduler.as_ref().map(crate::scheduler::parse).transpose()?,
+            persona: personality.map(persona).transpose()?,
+            filter,
+        })
+    }
+
+    /// Puts words before the command, as `--init` does.
+    pub(crate) fn prepend(&mut self, words: &[&str]) {
+        self.args.splice(0..0, words.iter().map(|w| (*w).to_owned()));
+    }
+
+    /// The working directory as configured.
+    pub(crate) fn cwd(&self) -> &str {
+        &self.cwd
+    }
+
+    /// What the creator applies from outside.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits { resources: self.limits.clone(), oom_score_adj: self.oom_score_adj }
+    }
+
+    /// Child: gives the standard streams to the user, so that it can reopen `/dev/stdout`.
+    pub(crate) fn own_streams(&self) -> Result<(), RuntimeError> {
+        use std::os::fd::AsFd;
+        let streams = [
+            std::io::stdin().as_fd().try_clone_to_owned(),
+            std::io::stdout().as_fd().try_clone_to_owned(),
+            std::io::stderr().as_fd().try_clone_to_owned(),
+        ];
+        // A stream that is closed has no owner to change.
+        for stream in streams.into_iter().flatten() {
+            self.own_stream(stream.as_fd())?;
+        }
+        Ok(())
+    }
+
+    fn own_stream(&self, stream: BorrowedFd<'_>) -> Result<(), RuntimeError> {
+        let stat =
+            rustix::fs::fstat(stream).map_err(|e| RuntimeError::system("stat", "stream", e))?;
+        let is_null = stat.st_rdev == rustix::fs::makedev(1, 3);
+        if stat.st_uid == self.uid.as_raw() || is_null {
+            return Ok(());
+        }
+        match rustix::fs::fchown(stream, Some(self.uid), None) {
+            // Read-only file systems, sockets, and files of ids that are not mapped here stay
+            // as they are, as with runc.
+            Ok(())
+            | Err(rustix::io::Errno::INVAL | rustix::io::Errno::PERM | rustix::io::Errno::ROFS) => {
+                Ok(())
+            }
+            Err(e) => Err(RuntimeError::system("chown", "stream", e)),
+        }
+    }
+
+    /// Child: resource limits, when it has the privilege itself (not in a user namespace).
+    pub(crate) fn limit_self(&self) -> Result<(), RuntimeError> {
+        set_limits(None, &self.limits)
+    }
+
+    /// Child: labels, priorities, the filter (when it must be early), ids and capabilities,
+    /// working directory. `host_proc` is the host's procfs, which the container cannot forge.
+    pub(crate) fn confine(&mut self, host_proc: BorrowedFd<'_>) -> Result<(), RuntimeError> {
+        self.apply_labels(host_proc)?;
+        if self.no_new_privileges {
+            rustix::thread::set_no_new_privs(true)
+                .map_err(|e| RuntimeError::system("set", "no_new_privs", e))?;
+        }
+        self.apply_scheduling()?;
+        if let (Some(filter), false) = (&self.filter, self.no_new_privileges) {
+            filter.load()?;
+        }
+        sys::process::close_on_exec_from(3)
+            .map_err(|e| RuntimeError::system("mark", "descriptors", e))?;
+        let entered = self.enter_cwd()?;
+        self.change_identity()?;
+        if !entered {
+            self.require_cwd()?;
+        }
+        verify_cwd()?;
+        self.complete_environment();
+        Ok(())
+    }
+
+    fn apply_labels(&self, host_proc: BorrowedFd<'_>) -> Result<(), RuntimeError> {
+        if let Some(profile) = &self.apparmor_profile {
+            if Path::new("/sys/module/apparmor/parameters/enabled").exists() {
+                let text = format!("exec {profile}");
+                return write_attribute(host_proc, "self/attr/apparmor/exec", &text)
+                    .or_else(|_| write_attribute(host_proc, "self/attr/exec", &text))
+                    .map_err(|e| RuntimeError::system("apply apparmor profile", profile, e));
+            }
+        }
+        if let Some(label) = &self.selinux_label {
+            write_attribute(host_proc, "self/attr/exec", label)
+                .map_err(|e| RuntimeError::system("set selinux label", label, e))?;
+        }
+        Ok(())
+    }
+
+    fn apply_scheduling(&self) -> Result<(), RuntimeError> {
+        if let Some(persona) = self.persona {
+            sys::process::set_personality(persona)
+                .map_err(|e| RuntimeError::system("set", "personality", e))?;
+        }
+        if let Some((class, level)) = self.io_priority {
+            sys::process::set_io_priority(class, level)
+                .map_err(|e| RuntimeError::system("set", "io priority", e))?;
+        }
+        if let Some(scheduling) = self.scheduling {
+            sys::process::set_scheduling(scheduling)
+                .map_err(|e| RuntimeError::system("set", "scheduler", e))?;
+        }
+        Ok(())
+    }
+
+    /// Tries to enter the working directory with full privileges; a directory that only the user
+    /// may enter (a network file system) is tried again as the user.
+    fn enter_cwd(&self) -> Result<bool, RuntimeError> {
+        match rustix::process::chdir(self.cwd.as_str()) {
+            Ok(()) => Ok(true),
+            Err(rustix::io::Errno::ACCESS | rustix::io::Errno::PERM) => Ok(false),
+            Err(e) => Err(self.cwd_error(e)),
+        }
+    }
+
+    fn require_cwd(&self) -> Result<(), RuntimeError> {
+        rustix::process::chdir(self.cwd.as_str()).map_err(|e| self.cwd_error(e))
+    }
+
+    fn cwd_error(&self, source: impl Into<Errno>) -> RuntimeError {
+        RuntimeError::WorkingDirectory { cwd: self.cwd.clone(), source: source.into() }
+    }
+
+    fn change_identity(&self) -> Result<(), RuntimeError> {
+        if let Some(sets) = &self.capabilities {
+            sets.drop_bounding()?;
+        }
+        rustix::thread::set_keep_capabilities(true)
+            .map_err(|e| RuntimeError::system("set", "keepcaps", e))?;
+        match rustix::thread::set_thread_groups(&self.groups) {
+            Ok(()) => {}
+            // Without supplementary groups there is nothing to lose where setgroups is denied.
+            Err(rustix::io::Errno::PERM) if self.groups.is_empty() => {}
+            Err(e) => return Err(RuntimeError::system("setgroups", "", e)),
+        }
+        rustix::thread::set_thread_res_gid(self.gid, self.gid, self.gid)
+            .map_err(|e| RuntimeError::system("setgid", self.gid.as_raw(), e))?;
+        rustix::thread::set_thread_res_uid(self.uid, self.uid, self.uid)
+            .map_err(|e| RuntimeError::system("setuid", self.uid.as_raw(), e))?;
+        rustix::thread::set_keep_capabilities(false)
+            .map_err(|e| RuntimeError::system("clear", "keepcaps", e))?;
+        if let Some(sets) = &self.capabilities {
+            sets.apply()?;
+        }
+        rustix::process::umask(self.umask.unwrap_or(Mode::from_raw_mode(0o022)));
+        Ok(())
+    }
+
+    fn complete_environment(&mut self) {
+        if !self.env.iter().any(|entry| entry.starts_with("HOME=") && entry.len() > 5) {
+            self.env.retain(|entry| !entry.starts_with("HOME="));
+            self.env.push(format!("HOME={}", crate::home::of(self.uid.as_raw())));
+        }
+    }
+
+    /// Child: the program's path, so that a missing command is known before the start.
+    pub(crate) fn find_program(&self) -> Result<CString, RuntimeError> {
+        crate::command::find(&self.args[0], &self.env)
+    }
+
+    /// Child: loads a late filter and executes; comes back only with an error.
+    pub(crate) fn execute(&self, program: &CString) -> RuntimeError {
+        if let (Some(filter), true) = (&self.filter, self.no_new_privileges) {
+            if let Err(error) = filter.load() {
+                return error;
+            }
+        }
+        let (Ok(args), Ok(env)) = (to_c(&self.args), to_c(&self.env)) else {
+            return RuntimeError::InitVanished; // `new` has checked for NUL bytes
+        };
+        let error = sys::execute::replace(program, &args, &env);
+        RuntimeError::Execute { path: program.to_string_lossy().into_owned(), source: Errno(error) }
+    }
+}
+
+/// Refuses a working directory that is not reachable from the root (a leaked descriptor of the
+/// host, CVE-2024-21626): the kernel then reports it as unreachable or deleted.
+fn verify_cwd() -> Result<(), RuntimeError> {
+    match rustix::process::getcwd(Vec::new()) {
+        Ok(path) if path.as_bytes().starts_with(b"/") => Ok(()),
+        Ok(_) | Err(rustix::io::Errno::NOENT) => Err(RuntimeError::Breakout),
+        Err(e) => Err(RuntimeError::system("get", "working directory", e)),
+    }
+}
+
+fn write_attribute(
+    host_proc: BorrowedFd<'_>,
+    name: &str,
+    text: &str,
+) -> Result<(), rustix::io::Errno> {
+    let file =
+        rustix::fs::openat(host_proc, name, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::io::write(&file, text.as_bytes()).map(drop)
+}
+
+fn present(text: Option<&String>) -> Option<String> {
+    text.filter(|t| !t.is_empty()).cloned()
+}
+
+fn check_strings(process: &Process) -> Result<(), RuntimeError> {
+    if process.args.is_empty() {
+        return Err(RuntimeError::field("process.args", "[]", "a command is needed"));
+    }
+    if !process.cwd.starts_with('/') {
+        return Err(RuntimeError::field("process.cwd", &process.cwd, "must be an absolute path"));
+    }
+    let mut all = process.args.iter().chain(&process.env).chain([&process.cwd]);
+    match all.find(|s| s.contains('\0')) {
+        Some(bad) => Err(RuntimeError::field("process", bad, "contains a NUL byte")),
+        None => Ok(()),
+    }
+}
+
+fn id(field: &'static str, raw: u32) -> Result<u32, RuntimeError> {
+    if raw == u32::MAX {
+        return Err(RuntimeError::field(field, raw, "is not an id"));
+    }
+    Ok(raw)
+}
+
+fn to_c(strings: &[String]) -> Result<Vec<CString>, std::ffi::NulError> {
+    strings.iter().map(|s| CString::new(s.as_str())).collect()
+}
+
+fn limit(limit: &Rlimit) -> Result<Limit, RuntimeError> {
+    let resource = match limit.kind.as_str() {
+        "RLIMIT_CPU" => Resource::Cpu,
+        "RLIMIT_FSIZE" => Resource::Fsize,
+        "RLIMIT_DATA" => Resource::Data,
+        "RLIMIT_STACK" => Resource::Stack,
+        "RLIMIT_CORE" => Resource::Core,
+        "RLIMIT_RSS" => Resource::Rss,
+        "RLIMIT_NPROC" => Resource::Nproc,
+        "RLIMIT_NOFILE" => Resource::Nofile,
+        "RLIMIT_MEMLOCK" => Resource::Memlock,
+        "RLIMIT_AS" => Resource::As,
+        "RLIMIT_LOCKS" => Resource::Locks,
+        "RLIMIT_SIGPENDING" => Resource::Sigpending,
+        "RLIMIT_MSGQUEUE" => Resource::Msgqueue,
+        "RLIMIT_NICE" => Resource::Nice,
+        "RLIMIT_RTPRIO" => Resource::Rtprio,
+        "RLIMIT_RTTIME" => Resource::Rttime,
+        other => return Err(RuntimeError::field("process.rlimits", other, "unknown limit")),
+    };
+    let bound = |value: u64| (value != u64::MAX).then_some(value);
+    let value = rustix::process::Rlimit { current: bound(limit.soft), maximum: bound(limit.hard) };
+    Ok((resource, value))
+}
+
+fn io_priority(priority: &oci::runtime::IoPriority) -> Result<(u32, u32), RuntimeError> {
+    let class = match priority.class.as_str() {
+        "IOPRIO_CLASS_RT" => 1,
+        "IOPRIO_CLASS_BE" => 2,
+        "IOPRIO_CLASS_IDLE" => 3,
+        other => return Err(RuntimeError::field("process.ioPriority", other, "unknown class")),
+    };
+    let level = u32::try_from(priority.priority).ok().filter(|l| *l < 8).ok_or_else(|| {
+        RuntimeError::field("process.ioPriority", priority.priority, "must be from 0 to 7")
+    })?;
+    Ok((class, level))
+}
+
+fn persona(personality: &Personality) -> Result<u64, RuntimeError> {
+    const PER_LINUX32: u64 = 8;
+    if !personality.flags.is_empty() {
+        return Err(RuntimeError::Unsupported { feature: "linux.personality.flags" });
+    }
+    match personality.domain.as_str() {
+        "LINUX" => Ok(0),
+        "LINUX32" => Ok(PER_LINUX32),
+        other => Err(RuntimeError::field("linux.personality.domain", other, "unknown domain")),
+    }
+}

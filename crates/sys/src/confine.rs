@@ -1,0 +1,312 @@
+//! File operations that cannot leave a directory, whatever links lie below it.
+//!
+//! [`Root`] is a directory (or the root of a detached mount) that paths of unknown origin are
+//! resolved below with `openat2(2)`: `RESOLVE_IN_ROOT` makes absolute paths, `..` and symbolic
+//! links start or stop at the directory, as after a `chroot`, and `RESOLVE_NO_MAGICLINKS`
+//! refuses the links of `/proc`. The last component of a path that is made, replaced or removed
+//! is never followed. A path that ends in `..` or `.` names nothing that could be made and is
+//! refused with `InvalidInput`.
+
+use std::{
+    ffi::{OsStr, OsString},
+    io,
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::ffi::OsStrExt,
+    },
+    path::{Component, Path},
+};
+
+use rustix::{
+    fs::{self, AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat},
+    io::Errno,
+};
+
+/// How often a resolution is tried again when renames elsewhere race with it (`EAGAIN`).
+const RETRIES: usize = 64;
+
+/// A directory that every path stays below.
+#[derive(Debug)]
+pub struct Root {
+    fd: OwnedFd,
+}
+
+/// What [`Root::mknod`] makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Node {
+    /// A named pipe.
+    Fifo,
+    /// A character device of major and minor number.
+    Character(u32, u32),
+    /// A block device of major and minor number.
+    Block(u32, u32),
+}
+
+impl Node {
+    fn parts(self) -> (FileType, u64) {
+        match self {
+            Self::Fifo => (FileType::Fifo, 0),
+            Self::Character(major, minor) => (FileType::CharacterDevice, fs::makedev(major, minor)),
+            Self::Block(major, minor) => (FileType::BlockDevice, fs::makedev(major, minor)),
+        }
+    }
+}
+
+impl Root {
+    /// Opens the directory at `path`, which is trusted and resolved as usual.
+    ///
+    /// # Errors
+    /// What `open(2)` says.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::RDONLY;
+        Ok(Self { fd: fs::open(path, flags, Mode::empty())? })
+    }
+
+    /// Takes a directory or mount that is already open.
+    #[must_use]
+    pub fn from_fd(fd: OwnedFd) -> Self {
+        Self { fd }
+    }
+
+    /// Opens `path` below the root; symbolic links are followed within it.
+    ///
+    /// Give `O_NOFOLLOW` to refuse a link as the last component.
+    ///
+    /// # Errors
+    /// What `openat2(2)` says.
+    pub fn open_file(&self, path: &Path, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
+        Ok(self.resolve(path, flags, mode)?)
+    }
+
+    /// Opens the directory `path` below the root for reading.
+    ///
+    /// # Errors
+    /// What `openat2(2)` says.
+    pub fn open_dir(&self, path: &Path) -> io::Result<OwnedFd> {
+        Ok(self.resolve(path, OFlags::DIRECTORY | OFlags::RDONLY, Mode::empty())?)
+    }
+
+    /// Opens the directory that holds `path`, and returns it with the last component's name.
+    ///
+    /// # Errors
+    /// `InvalidInput` when the path has no last component; else what `openat2(2)` says.
+    pub fn open_parent(&self, path: &Path) -> io::Result<(OwnedFd, OsString)> {
+        let (parent, name) = split(path)?;
+        Ok((self.open_dir(parent)?, name.to_owned()))
+    }
+
+    /// Makes the directory `path` and whatever is missing above it, and returns it open.
+    ///
+    /// Existing directories and links to directories are left as they are.
+    ///
+    /// # Errors
+    /// `NotADirectory` when something else is in the way; else what `mkdirat(2)` says.
+    pub fn create_dir_all(&self, path: &Path, mode: Mode) -> io::Result<OwnedFd> {
+        match self.resolve(path, OFlags::DIRECTORY | OFlags::RDONLY, Mode::empty()) {
+            Err(Errno::NOENT) => {}
+            other => return Ok(other?),
+        }
+        let mut so_far = std::path::PathBuf::new();
+        let mut at = self.fd.try_clone()?;
+        for component in path.components() {
+            match component {
+                Component::RootDir | Component::CurDir | Component::Prefix(_) => continue,
+                Component::ParentDir => so_far.push(".."),
+                Component::Normal(name) => {
+                    match fs::mkdirat(&at, name, mode) {
+                        Ok(()) | Err(Errno::EXIST) => {}
+                        Err(error) => return Err(error.into()),
+                    }
+                    so_far.push(name);
+                }
+            }
+            at = self.open_dir(&so_far)?;
+        }
+        Ok(at)
+    }
+
+    /// Makes one directory.
+    ///
+    /// # Errors
+    /// What `mkdirat(2)` says.
+    pub fn create_dir(&self, path: &Path, mode: Mode) -> io::Result<()> {
+        let (dir, name) = self.open_parent(path)?;
+        Ok(fs::mkdirat(dir, name, mode)?)
+    }
+
+    /// Makes a symbolic link at `path`; `target` is stored as it is.
+    ///
+    /// # Errors
+    /// What `symlinkat(2)` says.
+    pub fn symlink(&self, target: &OsStr, path: &Path) -> io::Result<()> {
+        let (dir, name) = self.open_parent(path)?;
+        Ok(fs::symlinkat(target, dir, name)?)
+    }
+
+    /// Makes `path` another name of `existing`; neither is followed if it is a link.
+    ///
+    /// # Errors
+    /// What `linkat(2)` says.
+    pub fn hard_link(&self, existing: &Path, path: &Path) -> io::Result<()> {
+        let (old_dir, old_name) = self.open_parent(existing)?;
+        let (dir, name) = self.open_parent(path)?;
+        Ok(fs::linkat(old_dir, old_name, dir, name, AtFlags::empty())?)
+    }
+
+    /// Makes a device or pipe.
+    ///
+    /// # Errors
+    /// What `mknodat(2)` says.
+    pub fn mknod(&self, path: &Path, node: Node, mode: Mode) -> io::Result<()> {
+        let (dir, name) = self.open_parent(path)?;
+        mknod_at(dir.as_fd(), &name, node, mode)
+    }
+
+    /// Describes `path` itself (`lstat`).
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn metadata(&self, path: &Path) -> io::Result<Stat> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW;
+        Ok(fs::fstat(self.resolve(path, flags, Mode::empty())?)?)
+    }
+
+    /// Returns what the symbolic link at `path` holds.
+    ///
+    /// # Errors
+    /// `InvalidInput` when it is no link; else what the kernel says.
+    pub fn read_link(&self, path: &Path) -> io::Result<OsString> {
+        let (dir, name) = self.open_parent(path)?;
+        let target = fs::readlinkat(dir, name, Vec::new())?;
+        Ok(OsStr::from_bytes(target.as_bytes()).to_owned())
+    }
+
+    /// Removes a file, link or device (not a directory).
+    ///
+    /// # Errors
+    /// What `unlinkat(2)` says.
+    pub fn unlink(&self, path: &Path) -> io::Result<()> {
+        let (dir, name) = self.open_parent(path)?;
+        Ok(fs::unlinkat(dir, name, AtFlags::empty())?)
+    }
+
+    /// Removes whatever `path` is, with everything below it; absence is no error.
+    ///
+    /// # Errors
+    /// As [`crate::removal::remove_entry`].
+    pub fn remove_all(&self, path: &Path) -> io::Result<()> {
+        match self.open_parent(path) {
+            Ok((dir, name)) => crate::removal::remove_entry(dir.as_fd(), &name),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn resolve(&self, path: &Path, flags: OFlags, mode: Mode) -> rustix::io::Result<OwnedFd> {
+        let how = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let mut tries = 0;
+        loop {
+            match fs::openat2(&self.fd, path, flags | OFlags::CLOEXEC, mode, how) {
+                Err(Errno::AGAIN | Errno::INTR) if tries < RETRIES => tries += 1,
+                other => return other,
+            }
+        }
+    }
+}
+
+impl AsFd for Root {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Makes a device or pipe named `name` in `dir`.
+///
+/// # Errors
+/// What `mknodat(2)` says.
+pub fn mknod_at(dir: BorrowedFd<'_>, name: &OsStr, node: Node, mode: Mode) -> io::Result<()> {
+    let (kind, device) = node.parts();
+    Ok(fs::mknodat(dir, name, kind, mode, device)?)
+}
+
+/// Splits off the last component, which must be a name.
+fn split(path: &Path) -> io::Result<(&Path, &OsStr)> {
+    // `Path::file_name` looks through a trailing `/.`, which is a different request.
+    let bytes = path.as_os_str().as_bytes();
+    let name = path.file_name().filter(|_| !bytes.ends_with(b"/."));
+    match (path.parent(), name) {
+        (Some(parent), Some(name)) => Ok((parent, name)),
+        _ => Err(io::ErrorKind::InvalidInput.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs as std_fs, os::unix::fs::symlink};
+
+    use super::*;
+
+    const FILE: Mode = Mode::from_raw_mode(0o644);
+
+    #[test]
+    fn links_and_dots_resolve_within_the_root() {
+        let temp = tempfile::tempdir().unwrap();
+        let inside = temp.path().join("root");
+        std_fs::create_dir_all(inside.join("etc")).unwrap();
+        std_fs::create_dir_all(temp.path().join("etc")).unwrap();
+        symlink("/etc", inside.join("absolute")).unwrap();
+        symlink("../../../../etc", inside.join("relative")).unwrap();
+        let root = Root::open(&inside).unwrap();
+        for (number, path) in ["absolute", "relative", "../../etc", "/etc"].iter().enumerate() {
+            let file = format!("{path}/file-{number}");
+            let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY;
+            root.open_file(Path::new(&file), flags, FILE).unwrap();
+            assert!(inside.join(format!("etc/file-{number}")).exists());
+        }
+        assert_eq!(std_fs::read_dir(temp.path().join("etc")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn magic_links_are_refused() {
+        let root = Root::open(Path::new("/proc/self")).unwrap();
+        let error = root.open_file(Path::new("exe"), OFlags::RDONLY, Mode::empty()).unwrap_err();
+        let refusals = [Errno::LOOP, Errno::XDEV].map(|errno| Some(errno.raw_os_error()));
+        assert!(refusals.contains(&error.raw_os_error()), "{error}");
+    }
+
+    #[test]
+    fn missing_directories_are_made_through_links_but_not_through_files() {
+        let temp = tempfile::tempdir().unwrap();
+        std_fs::create_dir_all(temp.path().join("usr/lib")).unwrap();
+        symlink("usr/lib", temp.path().join("lib")).unwrap();
+        std_fs::write(temp.path().join("file"), "").unwrap();
+        let root = Root::open(temp.path()).unwrap();
+        let mode = Mode::from_raw_mode(0o755);
+        root.create_dir_all(Path::new("/lib/a/../b/c"), mode).unwrap();
+        assert!(temp.path().join("usr/lib/b/c").is_dir());
+        let error = root.create_dir_all(Path::new("file/x"), mode).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotADirectory);
+        let error = root.open_parent(Path::new("a/..")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        let error = root.open_parent(Path::new("a/.")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn made_and_removed_entries_are_not_followed() {
+        let temp = tempfile::tempdir().unwrap();
+        let root = Root::open(temp.path()).unwrap();
+        std_fs::write(temp.path().join("kept"), "x").unwrap();
+        root.symlink(OsStr::new("kept"), Path::new("link")).unwrap();
+        root.hard_link(Path::new("link"), Path::new("second")).unwrap();
+        assert_eq!(root.read_link(Path::new("second")).unwrap(), "kept");
+        root.mknod(Path::new("null"), Node::Character(1, 3), FILE).unwrap();
+        let stat = root.metadata(Path::new("null")).unwrap();
+        assert_eq!(stat.st_rdev, fs::makedev(1, 3));
+        root.remove_all(Path::new("link")).unwrap();
+        root.remove_all(Path::new("absent/deeper")).unwrap();
+        root.unlink(Path::new("second")).unwrap();
+        assert!(temp.path().join("kept").exists());
+    }
+}

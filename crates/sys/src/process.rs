@@ -1,0 +1,136 @@
+//! Settings of the calling process that `rustix` does not wrap.
+
+use std::{
+    io,
+    os::fd::{AsRawFd, BorrowedFd},
+};
+
+/// Ends the process without running destructors or `atexit` handlers.
+pub fn exit_now(code: u8) -> ! {
+    // SAFETY: `_exit` has no preconditions.
+    unsafe { libc::_exit(i32::from(code)) }
+}
+
+/// Sets every signal to its default action and unblocks all of them.
+///
+/// A Rust program ignores `SIGPIPE`, and ignored signals survive `execve`.
+pub fn reset_signals() {
+    for signal in 1..=64 {
+        if matches!(signal, libc::SIGKILL | libc::SIGSTOP | 32 | 33) {
+            continue;
+        }
+        // SAFETY: SIG_DFL is a valid disposition for every signal number; an invalid number is
+        // refused by the C library.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    // SAFETY: the set is initialised by sigemptyset before it is read.
+    unsafe {
+        let mut set = std::mem::zeroed::<libc::sigset_t>();
+        libc::sigemptyset(&mut set);
+        libc::sigprocmask(libc::SIG_SETMASK, &set, std::ptr::null_mut());
+    }
+}
+
+/// Marks every descriptor from `first` up close-on-exec.
+///
+/// # Errors
+/// `close_range`'s.
+pub fn close_on_exec_from(first: u32) -> io::Result<()> {
+    // SAFETY: with CLOSE_RANGE_CLOEXEC no descriptor is closed, only a flag is set.
+    let result =
+        unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Moves the process into fresh namespaces of the kinds in `flags` (`CLONE_NEW*`).
+///
+/// # Errors
+/// `unshare`'s; `EINVAL` for flags that are not namespaces (sharing of memory or descriptors must
+/// not change behind safe code's back).
+pub fn unshare_namespaces(flags: i32) -> io::Result<()> {
+    const NAMESPACES: i32 = libc::CLONE_NEWNS
+        | libc::CLONE_NEWCGROUP
+        | libc::CLONE_NEWUTS
+        | libc::CLONE_NEWIPC
+        | libc::CLONE_NEWUSER
+        | libc::CLONE_NEWPID
+        | libc::CLONE_NEWNET
+        | libc::CLONE_NEWTIME;
+    if flags & !NAMESPACES != 0 {
+        return Err(io::Error::from_raw_os_error(libc::EINVAL));
+    }
+    // SAFETY: namespace flags alone touch neither memory nor the descriptor table.
+    if unsafe { libc::unshare(flags) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Moves the process into the namespace behind `namespace`, which must be of `kind`
+/// (`CLONE_NEW*`).
+///
+/// # Errors
+/// `setns`'s.
+pub fn join_namespace(namespace: BorrowedFd<'_>, kind: i32) -> io::Result<()> {
+    // SAFETY: a descriptor and a flag; no memory is involved.
+    if unsafe { libc::setns(namespace.as_raw_fd(), kind) } == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// Sets the I/O priority of the process: class (1 real time, 2 best effort, 3 idle) and level.
+///
+/// # Errors
+/// `ioprio_set`'s.
+pub fn set_io_priority(class: u32, level: u32) -> io::Result<()> {
+    const IOPRIO_WHO_PROCESS: i32 = 1;
+    // SAFETY: plain integers.
+    let result = unsafe {
+        libc::syscall(libc::SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, (class << 13) | level)
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Sets the execution domain.
+///
+/// # Errors
+/// `personality`'s.
+pub fn set_personality(persona: u64) -> io::Result<()> {
+    // SAFETY: a plain integer; the domain takes effect for later system calls and exec.
+    if unsafe { libc::personality(persona) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Parameters of `sched_setattr(2)`, as its structure has them.
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(C)]
+pub struct Scheduling {
+    size: u32,
+    /// `SCHED_*`.
+    pub policy: u32,
+    /// `SCHED_FLAG_*`.
+    pub flags: u64,
+    /// For `SCHED_OTHER` and `SCHED_BATCH`.
+    pub nice: i32,
+    /// For `SCHED_FIFO` and `SCHED_RR`.
+    pub priority: u32,
+    /// Nanoseconds, for `SCHED_DEADLINE`.
+    pub runtime: u64,
+    /// Nanoseconds, for `SCHED_DEADLINE`.
+    pub deadline: u64,
+    /// Nanoseconds, for `SCHED_DEADLINE`.
+    pub period: u64,
+}
+
+/// Sets the calling thread's scheduling.
+///
+/// # Errors
+/// `sched_setattr`'s.
+pub fn set_scheduling(mut scheduling: Scheduling) -> io::Result<()> {
+    scheduling.size = std::mem::size_of::<Scheduling>() as u32;
+    // SAFETY: the structure is `repr(C)`, carries its own size, and outlives the call.
+    let result =
+        unsafe { libc::syscall(libc::SYS_sched_setattr, 0, std::ptr::from_ref(&scheduling), 0) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
