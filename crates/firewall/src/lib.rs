@@ -40,6 +40,6 @@ mod wire;
 
 pub use conntrack::Conntrack;
 pub use error::FirewallError;
-pub use publication::{Protocol, Publication};
+pub use publication::{Protocol, ProtocolError, Publication};
 pub use ruleset::Policy;
 pub use table::{Table, TableName};

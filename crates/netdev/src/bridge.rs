@@ -4,7 +4,7 @@ use sys::netlink::{Message, flag};
 
 use crate::{
     Link, LinkName, MacAddress, NetdevError, RouteSocket, Subnet,
-    route::new_address,
+    route::{new_address, old_address},
     sysctl::{self, Family},
     wire::{
         AF_UNSPEC, IFF_UP, IFLA_ADDRESS, IFLA_BR_FORWARD_DELAY, IFLA_BR_NF_CALL_IPTABLES,
@@ -62,7 +62,8 @@ impl RouteSocket {
     }
 
     /// Makes the bridge that `spec` describes, or adopts the one that has its name: adds the
-    /// address if it lacks it, and switches it on.
+    /// address if it lacks it, and switches it on. One that was made here in an earlier life loses
+    /// its other IPv4 addresses: they are of a `--bip` that no longer holds.
     ///
     /// A new bridge has a fixed MAC address (else it would take the lowest of its ports' and
     /// change under open connections), no spanning tree, no forwarding delay, and no IPv6.
@@ -79,8 +80,13 @@ impl RouteSocket {
             sysctl::set_link(Family::V6, &spec.name, "disable_ipv6", "1")?;
         }
         let mut messages = Vec::new();
-        if !self.addresses(Some(link.index))?.contains(&spec.address) {
+        let has = self.addresses(Some(link.index))?;
+        if !has.contains(&spec.address) {
             messages.push(new_address(link.index, spec.address));
+        }
+        if link.is_ours {
+            let outdated = has.iter().filter(|each| **each != spec.address);
+            messages.extend(outdated.map(|each| old_address(link.index, *each)));
         }
         let up = ifinfomsg(AF_UNSPEC, link.index, IFF_UP, IFF_UP);
         let mut switch_on = Message::new(RTM_NEWLINK, flag::ACK, &up);

@@ -20,11 +20,11 @@ pub mod sysctl;
 mod veth;
 mod wire;
 
-pub use address::Subnet;
+pub use address::{Subnet, SubnetError};
 pub use bridge::{Bridge, BridgeSpec, has_filter};
 pub use error::NetdevError;
 pub use link::{Link, LinkName};
-pub use mac::MacAddress;
+pub use mac::{MacAddress, MacError};
 pub use route::RouteSocket;
 pub use sandbox::sandbox;
 pub use veth::{Attachment, PortFlags, VethSpec};

@@ -7,8 +7,8 @@ use sys::netlink::{Message, Protocol, Socket, find, flag};
 use crate::{
     NetdevError, Subnet,
     wire::{
-        AF_INET, IFA_ADDRESS, IFA_BROADCAST, IFA_LOCAL, RTA_DST, RTA_GATEWAY, RTA_OIF, RTM_GETADDR,
-        RTM_GETROUTE, RTM_NEWADDR, RTM_NEWROUTE, ifaddrmsg, rtmsg, u32_at,
+        AF_INET, IFA_ADDRESS, IFA_BROADCAST, IFA_LOCAL, RTA_DST, RTA_GATEWAY, RTA_OIF, RTM_DELADDR,
+        RTM_GETADDR, RTM_GETROUTE, RTM_NEWADDR, RTM_NEWROUTE, ifaddrmsg, rtmsg, u32_at,
     },
 };
 
@@ -77,6 +77,13 @@ pub(crate) fn new_address(index: u32, subnet: Subnet) -> Message {
         .put(IFA_LOCAL, &subnet.address().octets())
         .put(IFA_ADDRESS, &subnet.address().octets())
         .put(IFA_BROADCAST, &subnet.broadcast().octets());
+    message
+}
+
+/// Builds "take this address from link `index`".
+pub(crate) fn old_address(index: u32, subnet: Subnet) -> Message {
+    let mut message = Message::new(RTM_DELADDR, flag::ACK, &ifaddrmsg(subnet.prefix_len(), index));
+    message.put(IFA_LOCAL, &subnet.address().octets());
     message
 }
 

@@ -14,9 +14,11 @@ use crate::{
     LinkName, MacAddress, NetdevError, RouteSocket, Subnet,
     route::{default_route, new_address},
     wire::{
-        AF_UNSPEC, IFF_UP, IFLA_ADDRESS, IFLA_BRPORT_ISOLATED, IFLA_BRPORT_MODE, IFLA_IFNAME,
-        IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_INFO_SLAVE_DATA, IFLA_INFO_SLAVE_KIND, IFLA_LINKINFO,
-        IFLA_MASTER, IFLA_MTU, IFLA_NET_NS_FD, RTM_NEWLINK, VETH_INFO_PEER, ifinfomsg,
+        AF_INET6, AF_UNSPEC, IFF_UP, IFLA_ADDRESS, IFLA_AF_SPEC, IFLA_BRPORT_ISOLATED,
+        IFLA_BRPORT_MODE, IFLA_IFNAME, IFLA_INET6_ADDR_GEN_MODE, IFLA_INFO_DATA, IFLA_INFO_KIND,
+        IFLA_INFO_SLAVE_DATA, IFLA_INFO_SLAVE_KIND, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU,
+        IFLA_NET_NS_FD, IFLA_NUM_RX_QUEUES, IFLA_NUM_TX_QUEUES, RTM_NEWLINK, VETH_INFO_PEER,
+        ifinfomsg,
     },
 };
 
@@ -68,13 +70,16 @@ impl RouteSocket {
         spec: &VethSpec<'_>,
         attachment: Attachment,
     ) -> Result<(), NetdevError> {
-        self.netlink.transact(vec![new_pair(namespace, spec)]).map_err(|source| {
-            NetdevError::Create { kind: "veth", name: spec.host.text(), source }
+        let messages =
+            vec![new_pair(namespace, spec), as_port(spec.host, spec.port), switched_on(spec.host)];
+        self.netlink.transact(messages).map_err(|source| NetdevError::Create {
+            kind: "veth",
+            name: spec.host.text(),
+            source,
         })?;
-        let configured = self.set_port(spec).and_then(|()| {
-            netns::inside(namespace, || configure(spec.interface, attachment))
-                .map_err(|source| NetdevError::Namespace { operation: "join", source })?
-        });
+        let configured = netns::inside(namespace, || configure(spec.interface, attachment))
+            .map_err(|source| NetdevError::Namespace { operation: "join", source })
+            .and_then(|configured| configured);
         if configured.is_err() {
             // The first error is the one to tell; a pair that stays dies with its namespace.
             if let Err(error) = self.remove_link(spec.host) {
@@ -84,45 +89,81 @@ impl RouteSocket {
         configured
     }
 
-    fn set_port(&mut self, spec: &VethSpec<'_>) -> Result<(), NetdevError> {
-        if spec.port == PortFlags::default() {
-            return Ok(());
-        }
-        let mut message = Message::new(RTM_NEWLINK, flag::ACK, &ifinfomsg(AF_UNSPEC, 0, 0, 0));
-        message.put_text(IFLA_IFNAME, spec.host.as_str()).nest(IFLA_LINKINFO, |info| {
-            info.put_text(IFLA_INFO_SLAVE_KIND, "bridge").nest(IFLA_INFO_SLAVE_DATA, |port| {
-                port.put(IFLA_BRPORT_MODE, &[u8::from(spec.port.hairpin)])
-                    .put(IFLA_BRPORT_ISOLATED, &[u8::from(spec.port.isolated)]);
-            });
-        });
+    /// Makes the link `host` a port of the bridge again, after that was made anew.
+    ///
+    /// # Errors
+    /// [`NetdevError::Configure`].
+    pub fn rejoin(
+        &mut self,
+        host: &LinkName,
+        bridge: u32,
+        port: PortFlags,
+    ) -> Result<(), NetdevError> {
+        let mut join = Message::new(RTM_NEWLINK, flag::ACK, &ifinfomsg(AF_UNSPEC, 0, 0, 0));
+        join.put_text(IFLA_IFNAME, host.as_str()).put_u32(IFLA_MASTER, bridge);
         self.netlink
-            .transact(vec![message])
-            .map_err(|source| NetdevError::Configure { name: spec.host.text(), source })
+            .transact(vec![join, as_port(host, port)])
+            .map_err(|source| NetdevError::Configure { name: host.text(), source })
     }
 }
 
-/// Builds the one message that makes both ends, joins the bridge and switches the host's end on.
+/// Builds the message that makes both ends and joins the bridge.
 ///
-/// The peer cannot be switched on here: at that moment it has no other end yet, and the kernel
+/// One queue each: the kernel would make as many as there are processors, for a quarter of the
+/// whole cost, and a veth pair sends without taking its queue's lock anyway.
+///
+/// The peer could not be switched on here: at that moment it has no other end yet, and the kernel
 /// answers ENOTCONN.
 fn new_pair(namespace: BorrowedFd<'_>, spec: &VethSpec<'_>) -> Message {
-    let up = ifinfomsg(AF_UNSPEC, 0, IFF_UP, IFF_UP);
-    let mut message = Message::new(RTM_NEWLINK, flag::ACK | flag::CREATE | flag::EXCLUSIVE, &up);
+    let down = ifinfomsg(AF_UNSPEC, 0, 0, 0);
+    let mut message = Message::new(RTM_NEWLINK, flag::ACK | flag::CREATE | flag::EXCLUSIVE, &down);
     message
         .put_text(IFLA_IFNAME, spec.host.as_str())
+        .put_u32(IFLA_NUM_TX_QUEUES, 1)
+        .put_u32(IFLA_NUM_RX_QUEUES, 1)
         .put_u32(IFLA_MTU, spec.mtu)
         .put_u32(IFLA_MASTER, spec.bridge)
         .nest(IFLA_LINKINFO, |info| {
             info.put_text(IFLA_INFO_KIND, "veth").nest(IFLA_INFO_DATA, |data| {
                 data.nest(VETH_INFO_PEER, |peer| {
-                    peer.raw(&ifinfomsg(AF_UNSPEC, 0, 0, 0))
+                    peer.raw(&down)
                         .put_text(IFLA_IFNAME, spec.interface.as_str())
+                        .put_u32(IFLA_NUM_TX_QUEUES, 1)
+                        .put_u32(IFLA_NUM_RX_QUEUES, 1)
                         .put_u32(IFLA_MTU, spec.mtu)
                         .put(IFLA_ADDRESS, &spec.mac.octets())
                         .put(IFLA_NET_NS_FD, &namespace.as_raw_fd().to_ne_bytes());
                 });
             });
         });
+    message
+}
+
+/// Builds "treat the host's end as a port": no IPv6 address of its own (before it is up: the
+/// kernel adds one then), and the port's flags.
+fn as_port(host: &LinkName, flags: PortFlags) -> Message {
+    const IN6_ADDR_GEN_MODE_NONE: u8 = 1;
+    let mut message = Message::new(RTM_NEWLINK, flag::ACK, &ifinfomsg(AF_UNSPEC, 0, 0, 0));
+    message
+        .put_text(IFLA_IFNAME, host.as_str())
+        .nest(IFLA_AF_SPEC, |families| {
+            families.nest(AF_INET6, |six| {
+                six.put(IFLA_INET6_ADDR_GEN_MODE, &[IN6_ADDR_GEN_MODE_NONE]);
+            });
+        })
+        .nest(IFLA_LINKINFO, |info| {
+            info.put_text(IFLA_INFO_SLAVE_KIND, "bridge").nest(IFLA_INFO_SLAVE_DATA, |port| {
+                port.put(IFLA_BRPORT_MODE, &[u8::from(flags.hairpin)])
+                    .put(IFLA_BRPORT_ISOLATED, &[u8::from(flags.isolated)]);
+            });
+        });
+    message
+}
+
+fn switched_on(host: &LinkName) -> Message {
+    let up = ifinfomsg(AF_UNSPEC, 0, IFF_UP, IFF_UP);
+    let mut message = Message::new(RTM_NEWLINK, flag::ACK, &up);
+    message.put_text(IFLA_IFNAME, host.as_str());
     message
 }
 

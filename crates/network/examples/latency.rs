@@ -49,7 +49,7 @@ fn measure(networks: &Networks) -> Result<(), gantry_network::NetworkError> {
             phases[2].push(started.elapsed());
         }
         let [sandbox, connect, disconnect] = phases.map(median);
-        println!("{title}: sandbox {sandbox:?}, connect {connect:?}, disconnect {disconnect:?}");
+        println!("{title}: sandbox {sandbox}, connect {connect}, disconnect {disconnect}");
     }
     let thousand = vec![port.clone(); 1000];
     let (sandbox, id) = (networks.sandbox()?, ContainerId::random());
@@ -63,7 +63,7 @@ fn measure(networks: &Networks) -> Result<(), gantry_network::NetworkError> {
         connects.push(started.elapsed());
         kept.push((sandbox, id));
     }
-    println!("1 port beside 1000 published: connect {:?}", median(connects));
+    println!("1 port beside 1000 published: connect {}", median(connects));
     Ok(())
 }
 
@@ -83,7 +83,9 @@ fn request<'a>(
     }
 }
 
-fn median(mut durations: Vec<Duration>) -> Duration {
+/// Renders the median and, after a slash, the best: the kernel's network lock is shared with
+/// whatever else the machine does.
+fn median(mut durations: Vec<Duration>) -> String {
     durations.sort_unstable();
-    durations[durations.len() / 2]
+    format!("{:?}/{:?}", durations[durations.len() / 2], durations[0])
 }

@@ -35,10 +35,10 @@ mod subnet_choice;
 
 pub use config::{DnsOptions, NetworkConfig};
 pub use endpoint::{ConnectRequest, Endpoint, LiveEndpoint};
-pub use error::{NetworkError, PortError};
-pub use firewall::Protocol;
-pub use hosts::{ExtraHost, HostTarget, HostsFile};
-pub use info::{Driver, EndpointInfo, NetworkInfo};
+pub use error::{BindFailure, NetworkError, PortError};
+pub use firewall::{Protocol, ProtocolError, TableName};
+pub use hosts::{ExtraHost, ExtraHostError, HostTarget, HostsFile};
+pub use info::{BridgeInfo, Driver, EndpointInfo, NetworkInfo};
 pub use netdev::{LinkName, MacAddress, Subnet};
 pub use port::{HostPorts, HostPortsError, PortBinding, PortRequest};
 pub use reconcile::Reconciled;

@@ -21,6 +21,8 @@ pub struct Reconciled {
     pub unheld_ports: Vec<PortBinding>,
     /// Live containers with a row whose link is gone.
     pub without_link: Vec<ContainerId>,
+    /// Live containers whose link was no port of the bridge (somebody removed it) and is again.
+    pub rejoined: Vec<ContainerId>,
 }
 
 impl Networks {
@@ -62,9 +64,19 @@ impl Networks {
                 report.removed_links.push(link.name.to_string());
             }
         }
-        let is_there = |record: &&Record| links.iter().any(|link| link.name == record.host_link);
-        let without = records.iter().filter(|record| !is_there(record));
-        report.without_link.extend(without.map(|record| record.container.clone()));
+        for record in records {
+            let container = || record.container.clone();
+            match links.iter().find(|link| link.name == record.host_link) {
+                None => report.without_link.push(container()),
+                Some(link) if link.master == Some(self.bridge_index()) => {}
+                Some(link) => {
+                    route
+                        .rejoin(&link.name, self.bridge_index(), self.port_flags())
+                        .map_err(NetworkError::Link)?;
+                    report.rejoined.push(container());
+                }
+            }
+        }
         Ok(())
     }
 }

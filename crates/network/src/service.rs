@@ -439,6 +439,10 @@ impl Networks {
         self.shared.bridge.index
     }
 
+    pub(crate) fn port_flags(&self) -> PortFlags {
+        self.shared.port_flags
+    }
+
     pub(crate) fn route(&self) -> MutexGuard<'_, RouteSocket> {
         self.shared.route.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -5,6 +5,9 @@
 
 mod world;
 
+use std::os::fd::OwnedFd;
+
+use gantry_network::{NetworkConfig, Networks};
 use world::*;
 
 #[test]
@@ -26,5 +29,26 @@ fn nothing_is_left_of_what_has_ended() {
         networks.cleanup().unwrap();
         assert_eq!(links(), ["lo", "up0"]);
         assert_eq!(run("nft list ruleset"), "");
+        reserve_is_kept_and_closed(world);
     });
+}
+
+fn reserve_is_kept_and_closed(world: &World) {
+    let before = open_files();
+    let config = NetworkConfig { warm_sandboxes: 3, ..config() };
+    let networks = Networks::open(config, world.database()).unwrap();
+    let opened = open_files();
+    let mut taken = Vec::new();
+    for _ in 0..3 {
+        eventually("reserve filled", || open_files() == opened + 3 + taken.len());
+        taken.push(networks.sandbox().unwrap());
+    }
+    for sandbox in &taken {
+        within(sandbox, || assert!(run("ip -o address show dev lo").contains("127.0.0.1/8")));
+    }
+    let inode = |fd: &OwnedFd| rustix::fs::fstat(fd).unwrap().st_ino;
+    assert!(inode(&taken[0]) != inode(&taken[1]) && inode(&taken[1]) != inode(&taken[2]));
+    drop(taken);
+    networks.cleanup().unwrap();
+    assert_eq!(open_files(), before);
 }

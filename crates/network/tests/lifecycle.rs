@@ -146,6 +146,22 @@ fn a_bridge_that_was_there_is_adopted_and_stays() {
 }
 
 #[test]
+fn a_changed_bip_replaces_the_bridges_address() {
+    on_private_host(|world| {
+        let open = |bip: &str| {
+            let config = NetworkConfig { bip: Some(bip.parse().unwrap()), ..config() };
+            Networks::open(config, world.database()).unwrap()
+        };
+        drop(open("10.1.0.1/24"));
+        let networks = open("10.2.0.1/24");
+        let shown = run("ip -4 -o address show dev gantry0");
+        assert!(shown.contains("10.2.0.1/24") && !shown.contains("10.1.0.1"), "{shown}");
+        assert_eq!(container(&networks, &[]).ip(), Ipv4Addr::new(10, 2, 0, 2));
+        networks.cleanup().unwrap();
+    });
+}
+
+#[test]
 fn the_first_pool_that_no_route_leads_to_is_chosen() {
     on_private_host(|world| {
         run("ip address add 172.17.5.1/24 dev up0");
@@ -217,6 +233,10 @@ fn requests_that_cannot_be_met_say_why() {
             assert!(shown.contains("link/ether 02:00:00:00:00:07"), "{shown}");
             assert!(run("ip route").starts_with("default via 10.8.0.1 dev eth0"));
             assert_eq!(run("ip -6 address show dev eth0"), "");
+            assert!(run("ip -6 address show dev lo").contains("::1/128"));
+            let read = |key| std::fs::read_to_string(format!("/proc/sys/net/ipv4/{key}")).unwrap();
+            assert_eq!(read("ip_unprivileged_port_start"), "0\n");
+            assert_eq!(read("ping_group_range"), "0\t2147483647\n");
         });
         networks.cleanup().unwrap();
     });

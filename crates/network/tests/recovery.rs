@@ -65,6 +65,23 @@ fn a_port_that_was_taken_meanwhile_is_reported() {
 }
 
 #[test]
+fn a_bridge_that_somebody_removed_is_made_again() {
+    on_private_host(|world| {
+        let networks = world.open();
+        let web = container(&networks, &[tcp("8080"), udp("8080")]);
+        let _server = serve(&web.namespace, "web", 80);
+        drop(networks);
+        run("ip link del gantry0");
+        let networks = world.open();
+        let live = [LiveEndpoint { container: web.id.clone() }];
+        let report = networks.reconcile(&live).unwrap();
+        assert_eq!(report.rejoined, std::slice::from_ref(&web.id));
+        assert!(ask(HOST, 8080).starts_with("web sees"));
+        networks.cleanup().unwrap();
+    });
+}
+
+#[test]
 fn foreign_tables_are_not_touched() {
     on_private_host(|world| {
         nft("table ip mine {
