@@ -45,4 +45,4 @@ pub use platform::select as select_platform;
 pub use platform::{format as format_platform, matches as platform_matches};
 pub use repository::{Purpose, RawManifest, Repository};
 pub use search::SearchResult;
-pub use upload::{BlobUpload, Uploaded};
+pub use upload::{BlobSource, BlobUpload, Uploaded};

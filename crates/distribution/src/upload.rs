@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use types::Digest;
 use url::Url;
@@ -34,11 +35,20 @@ pub struct BlobUpload {
     /// Length in bytes.
     pub size_bytes: u64,
     /// Its bytes; `None` when only HEAD and mounts are to be tried.
-    pub file: Option<Arc<File>>,
+    pub source: Option<BlobSource>,
     /// Paths of repositories of the same registry that may hold it.
     pub mount_from: Vec<String>,
     /// Counts bytes as they go out.
     pub sent: Arc<AtomicU64>,
+}
+
+/// Where the bytes of an upload are.
+#[derive(Clone)]
+pub enum BlobSource {
+    /// A file that holds exactly the blob.
+    File(Arc<File>),
+    /// Memory.
+    Bytes(Bytes),
 }
 
 /// How a blob came to be in the repository.
@@ -97,8 +107,8 @@ impl Repository {
                 Mount::Refused => {}
             }
         }
-        let Some(file) = &blob.file else { return Ok(Uploaded::Missing) };
-        Transfer { repository: self, blob, file, session, failures: 0 }.run().await?;
+        let Some(source) = &blob.source else { return Ok(Uploaded::Missing) };
+        Transfer { repository: self, blob, source, session, failures: 0 }.run().await?;
         Ok(Uploaded::Pushed)
     }
 
@@ -129,7 +139,7 @@ enum Mount {
 struct Transfer<'a> {
     repository: &'a Repository,
     blob: &'a BlobUpload,
-    file: &'a Arc<File>,
+    source: &'a BlobSource,
     session: Option<Url>,
     failures: u32,
 }
@@ -173,8 +183,16 @@ impl Transfer<'_> {
         if length == 0 {
             return Payload::Empty;
         }
-        let (file, sent) = (self.file.clone(), self.blob.sent.clone());
-        Payload::File(FilePart { file, offset, length, sent })
+        match self.source {
+            BlobSource::File(file) => {
+                let (file, sent) = (file.clone(), self.blob.sent.clone());
+                Payload::File(FilePart { file, offset, length, sent })
+            }
+            BlobSource::Bytes(bytes) => {
+                let end = bytes.len().min((offset + length) as usize);
+                Payload::Bytes(bytes.slice((offset as usize).min(end)..end))
+            }
+        }
     }
 
     fn call(&self, method: Method, target: Url) -> Call<'_> {

@@ -53,10 +53,6 @@ impl Holds {
         Hold { holds: self.clone(), digests: digests.to_vec() }
     }
 
-    pub(crate) fn is_held(&self, digest: &Digest) -> bool {
-        self.lock().held.contains_key(digest)
-    }
-
     /// `None` when it is held, or dying at another's hand.
     pub(crate) fn begin_removal(&self, digest: &Digest) -> Option<Dying> {
         let mut state = self.lock();
@@ -107,7 +103,6 @@ mod tests {
             let (holds, digest) = (holds.clone(), digest.clone());
             std::thread::spawn(move || drop(holds.hold(&[digest])))
         };
-        assert!(!holds.is_held(&digest));
         drop(dying);
         waiter.join().unwrap();
     }

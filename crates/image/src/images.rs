@@ -8,7 +8,9 @@ use metadata::{Database, image as rows, rusqlite::Connection};
 use snapshot::{Limits, Snapshotter};
 use types::{Digest, Reference};
 
-use crate::{Hold, Image, ImageError, config, hold::Holds, model};
+use tokio::sync::Semaphore;
+
+use crate::{Hold, Image, ImageError, config, flight::Flights, hold::Holds, model};
 
 /// What the service keeps its things in.
 #[derive(Clone)]
@@ -56,6 +58,9 @@ pub(crate) struct Inner {
     pub(crate) client: Client,
     pub(crate) config: ImagesConfig,
     pub(crate) holds: Holds,
+    pub(crate) flights: Flights,
+    pub(crate) downloads: Semaphore,
+    pub(crate) uploads: Semaphore,
 }
 
 impl std::fmt::Debug for Images {
@@ -71,8 +76,16 @@ impl Images {
     /// # Errors
     /// Those of the stores.
     pub fn open(stores: Stores, client: Client, config: ImagesConfig) -> Result<Self, ImageError> {
-        let holds = Holds::default();
-        let images = Self { inner: Arc::new(Inner { stores, client, config, holds }) };
+        let inner = Inner {
+            stores,
+            client,
+            holds: Holds::default(),
+            flights: Flights::default(),
+            downloads: Semaphore::new(config.max_concurrent_downloads.max(1)),
+            uploads: Semaphore::new(config.max_concurrent_uploads.max(1)),
+            config,
+        };
+        let images = Self { inner: Arc::new(inner) };
         images.inner.recover()?;
         Ok(images)
     }

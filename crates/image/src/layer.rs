@@ -177,7 +177,7 @@ impl Inner {
         Ok(Made { unpacked, blob })
     }
 
-    fn unpack(
+    pub(crate) fn unpack(
         &self,
         compressed: &mut (dyn Read + Send),
         expected: Option<&Digest>,
@@ -187,7 +187,7 @@ impl Inner {
     }
 
     /// Unpacks, and reads the stream to its end also when the layer stood already.
-    pub(crate) fn snapshot_unpack(
+    fn snapshot_unpack(
         &self,
         tar: &mut (dyn Read + Send),
         expected: Option<&Digest>,
