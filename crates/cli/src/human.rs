@@ -104,11 +104,23 @@ pub fn local_time(timestamp: i64) -> String {
     }
 }
 
-/// Seconds since 1970 of an RFC 3339 time, zero for one that is none.
+/// `2026-11-23T19:00:00Z`.
 #[must_use]
-pub fn timestamp(text: &str) -> i64 {
+pub fn rfc3339(timestamp: i64) -> String {
     let format = &time::format_description::well_known::Rfc3339;
-    time::OffsetDateTime::parse(text, format).map_or(0, time::OffsetDateTime::unix_timestamp)
+    time::OffsetDateTime::from_unix_timestamp(timestamp)
+        .ok()
+        .and_then(|time| time.format(format).ok())
+        .unwrap_or_default()
+}
+
+/// `2026-11-23T19:00:00.000000001Z`: always nine digits.
+#[must_use]
+pub fn rfc3339_nanoseconds(nanoseconds: i64) -> String {
+    let (seconds, rest) =
+        (nanoseconds.div_euclid(1_000_000_000), nanoseconds.rem_euclid(1_000_000_000));
+    let whole = rfc3339(seconds);
+    format!("{}.{rest:09}Z", whole.trim_end_matches('Z'))
 }
 
 /// Cuts `text` to `most` characters, the last of them an ellipsis.

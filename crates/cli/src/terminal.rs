@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, stdin, stdout};
 
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 
 /// Raw mode; dropped, the terminal is as it was.
 pub struct RawMode {
@@ -28,6 +28,30 @@ impl RawMode {
 impl Drop for RawMode {
     fn drop(&mut self) {
         // Nothing can be done about a terminal that went away.
+        let _ = tcsetattr(stdin(), OptionalActions::Now, &self.before);
+    }
+}
+
+/// A terminal that does not show what is typed; dropped, it does again.
+pub struct NoEcho {
+    before: Termios,
+}
+
+impl NoEcho {
+    /// Hides what is typed, if standard input is a terminal.
+    #[must_use]
+    pub fn enter() -> Option<Self> {
+        let before = tcgetattr(stdin()).ok()?;
+        let mut hidden = before.clone();
+        hidden.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(stdin(), OptionalActions::Now, &hidden).ok()?;
+        Some(Self { before })
+    }
+}
+
+impl Drop for NoEcho {
+    fn drop(&mut self) {
+        // As above.
         let _ = tcsetattr(stdin(), OptionalActions::Now, &self.before);
     }
 }

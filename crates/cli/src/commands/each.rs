@@ -27,7 +27,7 @@ pub async fn each(
         return Ok(0);
     }
     if action_name == "start" {
-        output::error_line(&format!("failed to start containers: {}", failed.join(", ")));
+        output::error_line(&format!("Error: failed to start containers: {}", failed.join(", ")));
     }
     Ok(1)
 }

@@ -73,6 +73,8 @@ pub async fn rename(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
     }
     let rename =
         session.client.container_action(old, "rename", |request| request.query("name", new));
-    rename.await?;
+    if let Err(error) = rename.await {
+        anyhow::bail!("{error}\nError: failed to rename container named {old}");
+    }
     Ok(0)
 }

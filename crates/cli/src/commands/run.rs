@@ -9,7 +9,7 @@ use anyhow::bail;
 use client::{AttachOptions, ClientError, Resizable, WaitCondition, Waiting};
 use engine_api::container::{ContainerCreateRequest, WaitResponse};
 
-use super::pull;
+use super::{platform, pull};
 use crate::{
     container_options::build::{Streams, create_request},
     failure::{self, Failure},
@@ -24,9 +24,9 @@ use crate::{
 pub async fn run(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
     if flags.flag("detach") && !flags.list("attach").is_empty() {
         let text = "conflicting options: cannot specify both --attach and --detach".to_owned();
-        return Err(Failure::Text { text, code: 125 }.into());
+        return Err(Failure::Text { text, code: 1 }.into());
     }
-    let document = create_request(flags).map_err(|error| explained(session, &error))?;
+    let document = document(session, flags)?;
     let id = create(session, flags, document).await.map_err(|e| explained(session, &e))?;
     if flags.flag("detach") {
         let keys = detach_keys(session, flags);
@@ -36,6 +36,21 @@ pub async fn run(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
         return Ok(0);
     }
     attached(session, flags, &id).await
+}
+
+/// The document that the flags make, with errors that point to the help.
+pub(super) fn document(
+    session: &Session,
+    flags: &Parsed,
+) -> anyhow::Result<ContainerCreateRequest> {
+    let policy = flags.text("pull");
+    let checked = match policy {
+        "always" | "missing" | "never" | "" => create_request(flags),
+        _ => Err(anyhow::anyhow!(
+            "invalid pull option: '{policy}': must be one of \"always\", \"missing\" or \"never\""
+        )),
+    };
+    checked.map_err(|error| explained(session, &error))
 }
 
 /// An error of `run` and `create` with docker's pointer to the help, code 125.
@@ -70,11 +85,6 @@ pub(super) async fn create(
     mut document: ContainerCreateRequest,
 ) -> anyhow::Result<String> {
     let policy = flags.text("pull");
-    if !matches!(policy, "always" | "missing" | "never" | "") {
-        bail!(
-            "invalid pull option: '{policy}': must be one of \"always\", \"missing\" or \"never\""
-        );
-    }
     let cid_file = flags.text("cidfile");
     if !cid_file.is_empty() && Path::new(cid_file).exists() {
         bail!(
@@ -88,6 +98,8 @@ pub(super) async fn create(
         host.console_size = [u32::from(rows), u32::from(columns)];
     }
     let (image, platform) = (flags.first().to_owned(), flags.text("platform"));
+    check_image(&image)?;
+    platform::check(platform)?;
     if policy == "always" {
         pull::for_run(session, flags, &image).await?;
     }
@@ -114,6 +126,14 @@ pub(super) async fn create(
         file.write_all(created.id.as_bytes())?;
     }
     Ok(created.id)
+}
+
+/// A name of an image or the id of one.
+fn check_image(name: &str) -> anyhow::Result<()> {
+    match name.parse::<types::Reference>() {
+        Ok(_) | Err(types::ReferenceError::LooksLikeId(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn is_image_missing(error: &ClientError) -> bool {

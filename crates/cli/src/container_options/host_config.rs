@@ -103,8 +103,7 @@ fn has_unconfined_system_paths(flags: &Parsed) -> bool {
         .any(|t| matches!(t.as_str(), "systempaths=unconfined" | "systempaths:unconfined"))
 }
 
-/// Capabilities in the form the engine wants: capitals, prefix, sorted, each once; one that is
-/// both added and dropped is added.
+/// Capabilities in the form the engine wants: capitals, prefix, sorted, each once.
 fn capabilities(add: &[String], drop: &[String]) -> (Option<Vec<String>>, Option<Vec<String>>) {
     let normal = |values: &[String]| {
         let mut names: Vec<String> = values
@@ -122,17 +121,8 @@ fn capabilities(add: &[String], drop: &[String]) -> (Option<Vec<String>>, Option
         names.dedup();
         names
     };
-    let all = || vec!["ALL".to_owned()];
-    let (mut add, mut drop) = (normal(add), normal(drop));
-    if drop.iter().any(|n| n == "ALL") {
-        drop = all();
-    }
-    if add.iter().any(|n| n == "ALL") {
-        add = all();
-    }
-    drop.retain(|name| !add.contains(name));
     let some = |list: Vec<String>| (!list.is_empty()).then_some(list);
-    (some(add), some(drop))
+    (some(normal(add)), some(normal(drop)))
 }
 
 fn check_mode(flag: &str, value: &str, is_valid: bool) -> anyhow::Result<()> {

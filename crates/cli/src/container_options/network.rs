@@ -151,6 +151,14 @@ fn endpoint(one: Attachment) -> anyhow::Result<EndpointSettings> {
     })
 }
 
+/// Checks one `--network` as it is read.
+///
+/// # Errors
+/// In docker's words.
+pub fn check(text: &str) -> Result<(), String> {
+    parse(text).map(drop).map_err(|error| error.to_string())
+}
+
 /// Builds both places from the flags of `run` and `create`.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use super::{
     size::parse_memory,
     value::{Kind, parse_int},
 };
-use crate::container_options::{gpus, mount, ulimit};
+use crate::container_options::{gpus, mount, network, ulimit};
 
 /// Checks one value and gives it back in its kept form.
 pub(super) fn item(kind: Kind, flag: &str, text: &str) -> Result<String, String> {
@@ -15,6 +15,7 @@ pub(super) fn item(kind: Kind, flag: &str, text: &str) -> Result<String, String>
     match kind {
         Kind::Ulimit => ulimit::parse(text).map(|_| text.to_owned()),
         Kind::Mount => mount::parse(text).map(|_| text.to_owned()),
+        Kind::Network => network::check(text).map(|()| text.to_owned()),
         Kind::Gpus => gpus::parse(text).map(|_| text.to_owned()),
         Kind::Map if flag == "sysctl" => sysctl(text),
         Kind::List => match flag {

@@ -1,0 +1,56 @@
+//! `search`.
+
+use client::Request;
+use engine_api::image::ImageSearchItem;
+use types::Reference;
+
+use crate::{
+    filters,
+    grammar::Parsed,
+    human, output,
+    session::Session,
+    template::{Column, Listing, Row},
+};
+
+const COLUMNS: [Column; 5] = [
+    ("Name", "NAME"),
+    ("Description", "DESCRIPTION"),
+    ("StarCount", "STARS"),
+    ("IsOfficial", "OFFICIAL"),
+    ("IsAutomated", "AUTOMATED"),
+];
+
+/// Runs the command.
+pub async fn run(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
+    let term = flags.first();
+    let limit = flags.int("limit");
+    let mut request = Request::get("/images/search")
+        .query("term", term)
+        .query_unless_empty("filters", &filters::json(flags));
+    if limit > 0 {
+        request = request.query("limit", limit.to_string());
+    }
+    // The term may name a registry, whose credentials are then sent along.
+    if let Ok(reference) = term.parse::<Reference>() {
+        request = request.header("X-Registry-Auth", session.registry_auth(&reference)?);
+    }
+    let mut items: Vec<ImageSearchItem> = session.client.document(request).await?;
+    items.sort_by_key(|item| std::cmp::Reverse(item.star_count));
+    let is_cut = !flags.flag("no-trunc");
+    let mark = |flag: bool| if flag { "[OK]".to_owned() } else { String::new() };
+    let row = |item: &ImageSearchItem| {
+        let description = item.description.replace(['\n', '\r'], " ");
+        Row::new([
+            ("Name", item.name.clone()),
+            ("Description", if is_cut { human::ellipsis(&description, 45) } else { description }),
+            ("StarCount", item.star_count.to_string()),
+            ("IsOfficial", mark(item.is_official)),
+            ("IsAutomated", mark(item.is_automated)),
+        ])
+    };
+    let rows: Vec<Row> = items.iter().map(row).collect();
+    let table = vec!["Name", "Description", "StarCount", "IsOfficial"];
+    let listing = Listing { columns: COLUMNS.to_vec(), table, quiet: "Name" };
+    output::print(&listing.render(flags.text("format"), false, &rows)?)?;
+    Ok(0)
+}
