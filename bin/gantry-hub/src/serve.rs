@@ -25,10 +25,17 @@ use crate::{
 /// Threads for file work and hashing; idle ones end after ten seconds.
 const MAX_BLOCKING_THREADS: usize = 32;
 
+/// Hashing a password takes 19 MiB at once, which must not stay with whichever thread did it.
+const ALLOCATOR: sys::allocator::Limits =
+    sys::allocator::Limits { arenas: 2, map_from_bytes: 4 << 20, trim_bytes: 1 << 20 };
+
 /// Serves until told to stop.
 pub fn run(options: Box<ServeOptions>) -> anyhow::Result<()> {
     let settings = Config::read(&options.place)?.with(&options).settle()?;
     start_log(&settings.log_level)?;
+    if !sys::allocator::limit(ALLOCATOR) {
+        tracing::warn!("the allocator takes no limits, idle memory will be higher");
+    }
     let _lock = data::lock(&settings.data_dir)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(settings.worker_threads)

@@ -1,1 +1,3 @@
 //! sys: see docs/architecture.md.
+
+pub mod allocator;
