@@ -14,7 +14,7 @@ use crate::{
     poller::{Token, Watch},
     process::{NewProcess, Process},
     stream::{Framing, InputPolicy, OurEnds, Plumbing, StdinSource},
-    supervisor::{Container, INIT, State, Supervisor},
+    supervisor::{Container, INIT, Memory, State, Supervisor},
 };
 
 const SIGKILL: i32 = 9;
@@ -78,13 +78,12 @@ impl Supervisor {
         let launch = Launch { request: start, namespaces, stdio: plumbing.child };
         let (mut backend, launched) = launcher::start(launch)?;
         let started_at_nanos = Timestamp::now().unix_nanos();
-        let memory = backend.take_memory_watch().and_then(|memory| self.watch_memory(memory));
+        let watch = backend.take_memory_watch().and_then(|memory| self.watch_memory(memory));
         self.state = State::Running(Container {
             backend,
             started_at_nanos,
             is_paused: false,
-            memory,
-            oom_kills: 0,
+            memory: Memory { watch, ..Memory::default() },
         });
         let pid = self.supervise(prepared, launched, plumbing.ours)?;
         sys::heap::release();

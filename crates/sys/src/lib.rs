@@ -4,14 +4,14 @@
 //! wrapper, or when several calls make one operation of Gantry's. Linux only, kernel 5.12 and up.
 
 pub mod child_signal;
-pub mod descriptor;
-pub mod heap;
-pub mod signal;
 pub mod clone;
+pub mod descriptor;
 pub mod device_filter;
 pub mod execute;
+pub mod heap;
 pub mod mount;
 pub mod overlay;
 pub mod process;
 pub mod sealed;
 pub mod seccomp;
+pub mod signal;
