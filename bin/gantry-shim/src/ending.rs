@@ -1,6 +1,9 @@
 //! How processes and the container end.
 
-use std::{io, time::Instant};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use rustix::{
     io::Errno,
@@ -12,6 +15,10 @@ use crate::{
     log::Timestamp,
     supervisor::{INIT, State, Supervisor},
 };
+
+/// Pauses between looks for a kill after a shortage of memory; they double.
+const FIRST_RECHECK: Duration = Duration::from_millis(5);
+const LAST_RECHECK: Duration = Duration::from_secs(2);
 
 impl Supervisor {
     /// Collects every child that has ended: our processes, and orphans that came to us.
@@ -46,6 +53,7 @@ impl Supervisor {
     /// Tells what has ended since the last turn of the loop.
     pub(crate) fn conclude(&mut self) -> io::Result<()> {
         let now = Instant::now();
+        self.recheck_memory(now);
         let numbers: Vec<u32> = self
             .processes
             .iter()
@@ -94,7 +102,7 @@ impl Supervisor {
         if let Err(error) = self.directory.write_exit(&record) {
             self.complaints.add("write the exit record", &error);
         }
-        if let Some((memory, mut watch)) = container.memory.take()
+        if let Some((memory, mut watch)) = container.memory.watch.take()
             && let Err(error) = self.poller.set(&memory, &mut watch, None)
         {
             self.complaints.add("stop watching memory", &error);
@@ -106,21 +114,42 @@ impl Supervisor {
         self.tell(Event::Exited(record));
     }
 
-    /// The cgroup's memory ran out; tells it when somebody was killed for it.
+    /// The cgroup's memory ran out; looks for the kill that follows, now and soon.
     pub(crate) fn memory_ran_out(&mut self) -> io::Result<()> {
         let State::Running(container) = &mut self.state else { return Ok(()) };
-        let Some((memory, _)) = &container.memory else { return Ok(()) };
+        let Some((memory, _)) = &container.memory.watch else { return Ok(()) };
         let mut discarded = [0; 4096];
         while rustix::io::read(memory, &mut discarded).is_ok() {}
+        self.look_for_kill(FIRST_RECHECK);
+        Ok(())
+    }
+
+    /// Looks again when the time has come.
+    fn recheck_memory(&mut self, now: Instant) {
+        if let State::Running(container) = &self.state
+            && let Some((at, pause)) = container.memory.recheck
+            && now >= at
+        {
+            self.look_for_kill(pause * 2);
+        }
+    }
+
+    /// Tells of a kill if there is one; otherwise looks again after `pause`, unless that is long.
+    fn look_for_kill(&mut self, pause: Duration) {
+        let State::Running(container) = &mut self.state else { return };
+        let memory = &mut container.memory;
+        memory.recheck = None;
         match container.backend.oom_kills() {
-            Ok(kills) if kills > container.oom_kills => {
-                container.oom_kills = kills;
+            Ok(kills) if kills > memory.kills => {
+                memory.kills = kills;
                 self.tell(Event::OutOfMemory);
+            }
+            Ok(_) if pause <= LAST_RECHECK => {
+                memory.recheck = Some((Instant::now() + pause, pause));
             }
             Ok(_) => {}
             Err(failure) => self.complaints.add_text(&failure.message),
         }
-        Ok(())
     }
 }
 

@@ -124,6 +124,9 @@ impl Process {
         streams: AttachStreams,
         poller: &Poller,
     ) -> io::Result<()> {
+        while self.clients.iter().any(|client| client.number == self.next_client) {
+            self.next_client = self.next_client.wrapping_add(1);
+        }
         let number = self.next_client;
         self.next_client = self.next_client.wrapping_add(1);
         let token = Token::Client(self.number, number);

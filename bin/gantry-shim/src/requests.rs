@@ -14,7 +14,7 @@ use crate::{
     poller::{Token, Watch},
     process::{NewProcess, Process},
     stream::{Framing, InputPolicy, OurEnds, Plumbing, StdinSource},
-    supervisor::{Container, INIT, State, Supervisor},
+    supervisor::{Container, INIT, Memory, State, Supervisor},
 };
 
 const SIGKILL: i32 = 9;
@@ -78,15 +78,22 @@ impl Supervisor {
         let launch = Launch { request: start, namespaces, stdio: plumbing.child };
         let (mut backend, launched) = launcher::start(launch)?;
         let started_at_nanos = Timestamp::now().unix_nanos();
-        let memory = backend.take_memory_watch().and_then(|memory| self.watch_memory(memory));
+        let pid = match self.supervise(prepared, launched, plumbing.ours) {
+            Ok(pid) => pid,
+            Err(failure) => {
+                for undone in [backend.end_leftovers(), backend.delete()] {
+                    undone.unwrap_or_else(|failure| self.complaints.add_text(&failure.message));
+                }
+                return Err(failure);
+            }
+        };
+        let watch = backend.take_memory_watch().and_then(|memory| self.watch_memory(memory));
         self.state = State::Running(Container {
             backend,
             started_at_nanos,
             is_paused: false,
-            memory,
-            oom_kills: 0,
+            memory: Memory { watch, ..Memory::default() },
         });
-        let pid = self.supervise(prepared, launched, plumbing.ours)?;
         sys::heap::release();
         Ok(Answer::Started { pid })
     }
@@ -122,9 +129,22 @@ impl Supervisor {
             clients: std::mem::take(&mut exec.attach).into_iter().zip(fds).collect(),
         };
         let plumbing = plumbing(is_terminal, prepared.source)?;
-        let launched = self.running()?.backend.exec(&exec, plumbing.child)?;
-        let pid = self.supervise(prepared, launched, plumbing.ours)?;
-        Ok(Answer::Started { pid })
+        let container = self.running()?;
+        if container.is_paused {
+            // The new process would freeze before it could report, and we wait for its report.
+            return Err(failure::conflict("the container is paused, unpause it before exec"));
+        }
+        let launched = container.backend.exec(&exec, plumbing.child)?;
+        let launched_pid = launched.pid;
+        match self.supervise(prepared, launched, plumbing.ours) {
+            Ok(pid) => Ok(Answer::Started { pid }),
+            Err(failure) => {
+                if let Err(error) = sys::signal::send(launched_pid, SIGKILL) {
+                    self.complaints.add("end an exec", &error);
+                }
+                Err(failure)
+            }
+        }
     }
 
     /// Takes a started process over. It cannot have been reaped yet: that happens in the loop.

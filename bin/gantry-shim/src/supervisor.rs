@@ -45,9 +45,19 @@ pub(crate) struct Container {
     pub(crate) backend: Box<dyn Backend>,
     pub(crate) started_at_nanos: i64,
     pub(crate) is_paused: bool,
+    pub(crate) memory: Memory,
+}
+
+/// What is known of the container's shortages of memory.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
     /// Readable when memory ran out.
-    pub(crate) memory: Option<(OwnedFd, Watch)>,
-    pub(crate) oom_kills: u64,
+    pub(crate) watch: Option<(OwnedFd, Watch)>,
+    /// Kills that have been told.
+    pub(crate) kills: u64,
+    /// The kernel tells of the shortage before it kills: when to look for the kill, and the pause
+    /// before that.
+    pub(crate) recheck: Option<(Instant, Duration)>,
 }
 
 /// The shim.
@@ -156,7 +166,11 @@ impl Supervisor {
 
     fn timeout(&self) -> Option<Duration> {
         let deadlines = self.processes.values().filter_map(Process::deadline);
-        let first = deadlines.chain(self.released).min();
+        let recheck = match &self.state {
+            State::Running(container) => container.memory.recheck.map(|(at, _)| at),
+            _ => None,
+        };
+        let first = deadlines.chain(self.released).chain(recheck).min();
         let until = first.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let rest = self.buffers.is_held().then_some(BUFFER_REST);
         until.into_iter().chain(rest).min()

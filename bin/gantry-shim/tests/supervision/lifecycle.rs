@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs};
 
 use crate::fixture::{ALL, Fixture, LogLine, attachment, exec_request, shell, soon, text_of};
-use shim_client::{ShimEvent, ShimProcess, read_exit_record};
+use shim_client::{ShimError, ShimEvent, ShimProcess, read_exit_record};
 use shim_protocol::{ContainerStatus, FailureKind};
 
 fn line(stream: &str, log: &str) -> LogLine {
@@ -148,4 +148,14 @@ async fn a_hundred_execs_run_at_once_and_each_exit_is_told() {
     soon(fixture.shim().signal(None, 9)).await.unwrap();
     fixture.exited().await;
     fixture.release().await;
+}
+
+#[tokio::test]
+async fn a_shim_that_dies_is_told_as_lost_and_fails_what_was_asked() {
+    let mut fixture = Fixture::new();
+    fixture.start(fixture.script("exec sleep 1000")).await;
+    ShimProcess::find(&fixture.dir()).unwrap().unwrap().kill().unwrap();
+    assert_eq!(soon(fixture.events.recv()).await, Some(ShimEvent::Lost));
+    assert!(matches!(soon(fixture.shim().status()).await, Err(ShimError::Lost)));
+    fixture.gone().await;
 }
