@@ -71,12 +71,13 @@ fn read_all(mut reader: LogReader, sender: &mpsc::Sender<std::io::Result<Vec<Log
 }
 
 /// The directory and not the file: rotation replaces the file.
+#[expect(deprecated, reason = "its successor is unsafe; an OwnedFd stays open and is never swapped")]
 fn watch_directory(dir: &Path) -> std::io::Result<AsyncFd<std::os::fd::OwnedFd>> {
     use inotify::{CreateFlags, WatchFlags};
     let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
     let events = WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::MOVED_TO;
     inotify::add_watch(&fd, dir, events)?;
-    Ok(AsyncFd::register(fd)?)
+    AsyncFd::new(fd)
 }
 
 async fn follow(

@@ -217,7 +217,7 @@ fn summary(image: &Image, containers: i64) -> ImageSummary {
 fn deleted(items: Vec<Removed>) -> Vec<ImageDeleteItem> {
     let item = |removed| match removed {
         Removed::Untagged(name) => {
-            ImageDeleteItem { untagged: name.familiar(), ..ImageDeleteItem::default() }
+            ImageDeleteItem { untagged: name, ..ImageDeleteItem::default() }
         }
         Removed::Deleted(id) => {
             ImageDeleteItem { deleted: id.to_string(), ..ImageDeleteItem::default() }
@@ -236,7 +236,7 @@ impl Engine {
         for item in removed {
             match item {
                 Removed::Untagged(name) => {
-                    self.image_event("untag", &name.to_string(), &name.familiar());
+                    self.image_event("untag", name, name);
                 }
                 Removed::Deleted(id) => {
                     self.image_event("delete", &id.to_string(), &id.to_string());

@@ -142,8 +142,8 @@ impl SystemBackend for Engine {
     async fn version(&self) -> Answer<SystemVersion> {
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let details = BTreeMap::from([
-            ("ApiVersion".to_owned(), ApiVersion::MAX.to_string()),
-            ("MinAPIVersion".to_owned(), ApiVersion::MIN.to_string()),
+            ("ApiVersion".to_owned(), ApiVersion::NEWEST.to_string()),
+            ("MinAPIVersion".to_owned(), ApiVersion::OLDEST.to_string()),
             ("Os".to_owned(), "linux".to_owned()),
             ("Arch".to_owned(), architecture()),
             ("KernelVersion".to_owned(), kernel_version()),
@@ -156,8 +156,8 @@ impl SystemBackend for Engine {
                 details: Some(details),
             }],
             version,
-            api_version: ApiVersion::MAX.to_string(),
-            min_api_version: ApiVersion::MIN.to_string(),
+            api_version: ApiVersion::NEWEST.to_string(),
+            min_api_version: ApiVersion::OLDEST.to_string(),
             git_commit: option_env!("GANTRY_GIT_COMMIT").unwrap_or("unknown").to_owned(),
             go_version: "none".to_owned(),
             os: "linux".to_owned(),
@@ -256,7 +256,7 @@ impl SystemBackend for Engine {
         .ok_or_else(|| ApiError::invalid("a user name and a password are needed to log in"))?;
         let login = self.images.login(&server, &known).await?;
         Ok(AuthResponse {
-            status: login.status,
+            status: "Login Succeeded".to_owned(),
             identity_token: login
                 .identity_token
                 .map(|token| engine_api::Secret::new(token.expose()))
