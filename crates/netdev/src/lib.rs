@@ -27,4 +27,4 @@ pub use link::{Link, LinkName};
 pub use mac::{MacAddress, MacError};
 pub use route::RouteSocket;
 pub use sandbox::sandbox;
-pub use veth::{Attachment, PortFlags, VethSpec};
+pub use veth::{Attachment, PortFlags, VethSpec, configure_interface};

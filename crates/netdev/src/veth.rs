@@ -6,7 +6,7 @@ use std::{
 };
 
 use sys::{
-    netlink::{Message, flag},
+    netlink::{Message, NetlinkError, flag},
     netns,
 };
 
@@ -59,34 +59,27 @@ pub struct Attachment {
 }
 
 impl RouteSocket {
-    /// Makes the pair, with the far end born in `namespace` under its final name, and gives it
-    /// address and route there. After a failure the pair is gone.
+    /// Makes the pair, with the far end born in `namespace` under its final name. After a failure
+    /// there is no pair.
     ///
     /// # Errors
-    /// [`NetdevError::Create`], [`NetdevError::Configure`], [`NetdevError::Namespace`].
-    pub fn attach(
+    /// [`NetdevError::Create`].
+    pub fn create_pair(
         &mut self,
         namespace: BorrowedFd<'_>,
         spec: &VethSpec<'_>,
-        attachment: Attachment,
     ) -> Result<(), NetdevError> {
         let messages =
             vec![new_pair(namespace, spec), as_port(spec.host, spec.port), switched_on(spec.host)];
-        self.netlink.transact(messages).map_err(|source| NetdevError::Create {
-            kind: "veth",
-            name: spec.host.text(),
-            source,
-        })?;
-        let configured = netns::inside(namespace, || configure(spec.interface, attachment))
-            .map_err(|source| NetdevError::Namespace { operation: "join", source })
-            .and_then(|configured| configured);
-        if configured.is_err() {
+        let Err(source) = self.netlink.transact(messages) else { return Ok(()) };
+        // Only what the first message made is there to be removed.
+        if !matches!(source, NetlinkError::Refused { index: 0, .. })
+            && let Err(error) = self.remove_link(spec.host)
+        {
             // The first error is the one to tell; a pair that stays dies with its namespace.
-            if let Err(error) = self.remove_link(spec.host) {
-                tracing::warn!(link = %spec.host, %error, "link of a failed attachment is left");
-            }
+            tracing::warn!(link = %spec.host, %error, "link of a failed connection is left");
         }
-        configured
+        Err(NetdevError::Create { kind: "veth", name: spec.host.text(), source })
     }
 
     /// Makes the link `host` a port of the bridge again, after that was made anew.
@@ -167,11 +160,25 @@ fn switched_on(host: &LinkName) -> Message {
     message
 }
 
+/// Gives the link `interface` of `namespace` what `attachment` says, and switches it on.
+///
+/// Needs no [`RouteSocket`] of the caller's namespace, so several can be set up side by side.
+///
+/// # Errors
+/// [`NetdevError::Namespace`], [`NetdevError::Configure`].
+pub fn configure_interface(
+    namespace: BorrowedFd<'_>,
+    interface: &LinkName,
+    attachment: Attachment,
+) -> Result<(), NetdevError> {
+    netns::inside(namespace, || configure(interface, attachment))
+        .map_err(|source| NetdevError::Namespace { operation: "join", source })?
+}
+
 fn configure(interface: &LinkName, attachment: Attachment) -> Result<(), NetdevError> {
     let mut socket = RouteSocket::open()?;
     let fail = |source| NetdevError::Configure { name: interface.text(), source };
-    let link =
-        socket.link(interface)?.ok_or_else(|| fail(sys::netlink::NetlinkError::Malformed))?;
+    let link = socket.link(interface)?.ok_or_else(|| fail(NetlinkError::Malformed))?;
     let up = ifinfomsg(AF_UNSPEC, link.index, IFF_UP, IFF_UP);
     let mut messages = vec![
         new_address(link.index, attachment.address),

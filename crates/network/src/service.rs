@@ -343,17 +343,27 @@ impl Networks {
             mac: record.mac,
             mtu: self.shared.config.mtu,
         };
+        self.route().create_pair(request.sandbox, &spec).map_err(NetworkError::Link)?;
+        let finished = self.finish(record, request);
+        if finished.is_err()
+            && let Err(error) = self.route().remove_link(&record.host_link)
+        {
+            let link = &record.host_link;
+            tracing::warn!(%link, %error, "link of a failed connection is left");
+        }
+        finished
+    }
+
+    /// What follows once the links are there: address, route, published ports.
+    fn finish(&self, record: &Record, request: &ConnectRequest<'_>) -> Result<(), NetworkError> {
         let attachment =
             Attachment { address: record.address, gateway: Some(self.shared.gateway.address()) };
-        self.route().attach(request.sandbox, &spec, attachment).map_err(NetworkError::Link)?;
-        if let Err(source) = self.publish(record) {
-            if let Err(error) = self.route().remove_link(&record.host_link) {
-                tracing::warn!(link = %record.host_link, %error, "link of a failed connection is left");
-            }
+        netdev::configure_interface(request.sandbox, &record.interface, attachment)
+            .map_err(NetworkError::Link)?;
+        self.publish(record).map_err(|source| {
             let (name, id) = (record.name.clone(), record.id.clone());
-            return Err(NetworkError::Publish { name, id, source: PortError::Rule(source) });
-        }
-        Ok(())
+            NetworkError::Publish { name, id, source: PortError::Rule(source) }
+        })
     }
 
     fn publish(&self, record: &Record) -> Result<(), FirewallError> {

@@ -8,9 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum NameError {
     /// A container name outside `[a-zA-Z0-9][a-zA-Z0-9_.-]+`.
-    #[error(
-        "Invalid container name ({0}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
-    )]
+    #[error("Invalid container name ({0}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")]
     Container(String),
     /// A volume name outside the same alphabet.
     #[error(
@@ -18,7 +16,9 @@ pub enum NameError {
     )]
     Volume(String),
     /// A volume name of one character.
-    #[error("create {0}: volume name is too short, names should be at least two alphanumeric characters")]
+    #[error(
+        "create {0}: volume name is too short, names should be at least two alphanumeric characters"
+    )]
     VolumeTooShort(String),
 }
 

@@ -160,9 +160,10 @@ fn is_path_component(text: &str) -> bool {
     if !is_word(*first) || !is_word(*last) {
         return false;
     }
-    bytes.split(|b| is_word(*b)).filter(|gap| !gap.is_empty()).all(|gap| {
-        matches!(gap, b"." | b"_" | b"__") || gap.iter().all(|b| *b == b'-')
-    })
+    bytes
+        .split(|b| is_word(*b))
+        .filter(|gap| !gap.is_empty())
+        .all(|gap| matches!(gap, b"." | b"_" | b"__") || gap.iter().all(|b| *b == b'-'))
 }
 
 fn is_domain(text: &str) -> bool {
@@ -314,9 +315,6 @@ mod tests {
             "user/App".parse::<Reference>(),
             Err(ReferenceError::Uppercase("user/App".into()))
         );
-        assert!(matches!(
-            "a".repeat(64).parse::<Reference>(),
-            Err(ReferenceError::LooksLikeId(_))
-        ));
+        assert!(matches!("a".repeat(64).parse::<Reference>(), Err(ReferenceError::LooksLikeId(_))));
     }
 }
