@@ -1,0 +1,155 @@
+//! Joins the services over one data root.
+
+use std::{
+    fs,
+    io::Write,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::{Context, Result};
+use container::{Containers, DnsSettings, Events, Services, Settings};
+use content::Store;
+use distribution::{Client, ClientConfig};
+use engine_http::{
+    adapter::{Engine, EngineFacts},
+    backend::Backends,
+};
+use image::{Images, ImagesConfig, Stores};
+use metadata::Database;
+use network::{NetworkConfig, Networks};
+use snapshot::{OverlaySnapshotter, Snapshotter};
+use volume::Volumes;
+
+/// Everything that the services need to be told.
+pub struct EngineSettings {
+    /// `DATA_ROOT`.
+    pub data_root: PathBuf,
+    /// `EXEC_ROOT`.
+    pub exec_root: PathBuf,
+    /// The bridge and what networks share.
+    pub network: NetworkConfig,
+    /// Registries.
+    pub registry: ClientConfig,
+    /// Layers at a time.
+    pub max_concurrent_downloads: usize,
+    /// Layers at a time.
+    pub max_concurrent_uploads: usize,
+    /// Containers; directories are filled in here.
+    pub containers: Settings,
+    /// What `/info` says; id and data root are filled in here.
+    pub facts: EngineFacts,
+}
+
+/// The running services.
+pub struct Wired {
+    /// For the routers.
+    pub backends: Backends,
+    /// For the start and the end of the engine.
+    pub containers: Containers,
+}
+
+/// Opens the stores, reconciles, and starts what restart policies want.
+///
+/// # Errors
+/// What keeps the engine from serving: directories, the database, the bridge, damaged rows.
+pub async fn wire(settings: EngineSettings) -> Result<Wired> {
+    let root = settings.data_root;
+    make_dir(&root, 0o711)?;
+    make_dir(&settings.exec_root, 0o711)?;
+    let database = Database::open(&root.join("engine.db"))?;
+    let content = Arc::new(Store::open(root.join("content")).context("cannot open the blobs")?);
+    let snapshots: Arc<dyn Snapshotter> = Arc::new(
+        OverlaySnapshotter::open(root.join("snapshot")).context("cannot open the layers")?,
+    );
+    let spool_dir = root.join("tmp");
+    make_dir(&spool_dir, 0o700)?;
+    let images = Images::open(
+        Stores {
+            database: database.clone(),
+            content,
+            snapshotter: Arc::clone(&snapshots),
+        },
+        Client::new(settings.registry).context("cannot set up the registry client")?,
+        ImagesConfig {
+            max_concurrent_downloads: settings.max_concurrent_downloads,
+            max_concurrent_uploads: settings.max_concurrent_uploads,
+            spool_dir,
+            ..ImagesConfig::default()
+        },
+    )
+    .context("cannot open the images")?;
+    let dns = &settings.network.dns;
+    let dns = DnsSettings {
+        servers: dns.servers.iter().map(ToString::to_string).collect(),
+        search: dns.search.clone(),
+        options: dns.options.clone(),
+    };
+    let networks = Networks::open(settings.network, database.clone())
+        .context("cannot set up the default bridge")?;
+    let volumes = Volumes::open(root.join("volumes"), database.clone())
+        .context("cannot open the volumes")?;
+    for path in volumes.reconcile().context("cannot check the volumes")? {
+        tracing::warn!(path = %path.display(), "a volume directory without a row is left alone: it holds data");
+    }
+    let containers = Containers::open(
+        Services {
+            images: images.clone(),
+            networks: networks.clone(),
+            volumes: volumes.clone(),
+            snapshots,
+            database,
+            events: Events::default(),
+        },
+        Settings {
+            data_dir: root.join("containers"),
+            exec_dir: settings.exec_root,
+            dns,
+            ..settings.containers
+        },
+    )
+    .context("cannot open the containers")?;
+    let report = containers.reconcile().await.context("cannot reconcile the containers")?;
+    tracing::info!(?report, "reconciled");
+    containers.start_at_boot();
+    let facts = EngineFacts {
+        id: engine_id(&root)?,
+        data_root: root.to_string_lossy().into_owned(),
+        ..settings.facts
+    };
+    let engine = Engine::new(containers.clone(), images, networks, volumes, facts);
+    Ok(Wired { backends: engine.backends(), containers })
+}
+
+fn make_dir(path: &Path, mode: u32) -> Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(path)
+        .with_context(|| format!("cannot create {}", path.display()))
+}
+
+/// The id of this data root, drawn once.
+fn engine_id(root: &Path) -> Result<String> {
+    let path = root.join("engine-id");
+    match fs::read_to_string(&path) {
+        Ok(text) if !text.trim().is_empty() => return Ok(text.trim().to_owned()),
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => {
+            return Err(error).with_context(|| format!("cannot read {}", path.display()));
+        }
+    }
+    let id = types::ContainerId::random().to_string();
+    let mut file = fs::OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o644)
+        .open(&path)
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    writeln!(file, "{id}")?;
+    file.sync_all()?;
+    Ok(id)
+}
