@@ -2,6 +2,7 @@
 //!
 //! docker-py is looked for in `GANTRY_DOCKER_PY` (a Python with the `docker` package); without it
 //! that test says so and passes over.
+#![allow(clippy::unwrap_used)] // Helpers of tests, not only tests.
 
 mod fake;
 

@@ -1,4 +1,5 @@
 //! Unix sockets and their files, TCP, TLS with client certificates.
+#![allow(clippy::unwrap_used)] // Helpers of tests, not only tests.
 
 mod fake;
 

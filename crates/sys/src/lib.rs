@@ -1,3 +1,4 @@
 //! sys: see docs/architecture.md.
 
+pub mod activation;
 pub mod socket_queue;
