@@ -135,3 +135,56 @@ print(created["Id"])
     assert!(ran.stdout.contains("[b'typed', b'bye\\n']"), "{}", ran.stdout);
     assert!(ran.stdout.contains("new"), "{}", ran.stdout);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_docker_client_runs_a_container_and_takes_its_exit_code() {
+    if !has_docker() {
+        return;
+    }
+    let fixture = Fixture::start().await;
+    let run = docker(
+        &fixture,
+        &[
+            "run", "-i", "--name", "web", "-p", "8080:80", "-m", "64m", "-e", "A=b", "busybox",
+            "cat",
+        ],
+        b"through run\n",
+    )
+    .await;
+    assert_eq!(run.stdout, "through run\n", "{}", run.stderr);
+    assert_eq!(run.code, Some(3), "{}", run.stderr);
+    let calls = fixture.fake.calls.lock().unwrap().join("\n");
+    assert!(calls.contains("memory: 67108864"), "{calls}");
+    assert!(calls.contains(r#""80/tcp": Some([PortBinding { host_ip: "", host_port: "8080" }])"#));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_docker_client_understands_the_other_answers() {
+    if !has_docker() {
+        return;
+    }
+    let fixture = Fixture::start().await;
+    let commands: [&[&str]; 14] = [
+        &["inspect", "a"],
+        &["image", "inspect", "a/b:c"],
+        &["history", "busybox"],
+        &["top", "a"],
+        &["diff", "a"],
+        &["kill", "-s", "HUP", "a"],
+        &["update", "-m", "64m", "--memory-swap", "-1", "a"],
+        &["rename", "a", "b"],
+        &["tag", "a", "hub.example/b"],
+        &["events", "--since", "1", "--until", "2"],
+        &["stats", "--no-stream", "--no-trunc", "a"],
+        &["commit", "a", "b"],
+        &["export", "a"],
+        &["container", "prune", "-f", "--filter", "label=a"],
+    ];
+    for command in commands {
+        let ran = docker(&fixture, command, b"").await;
+        assert_eq!(ran.code, Some(0), "{command:?}: {}{}", ran.stdout, ran.stderr);
+    }
+    let import = docker(&fixture, &["import", "-", "b:c"], &vec![0; 100_000]).await;
+    assert_eq!(import.code, Some(0), "{}", import.stderr);
+    assert!(fixture.fake.last().contains("100000 bytes"), "{}", fixture.fake.last());
+}
