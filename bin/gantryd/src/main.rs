@@ -1,26 +1,100 @@
-//! gantryd: the engine (temporary main until the configuration lands).
+//! gantryd: the engine. Reads its configuration, wires the services, serves the Engine API, and
+//! stops cleanly; containers are never its children and outlive it.
+
+mod config;
+mod group;
+mod listen;
+mod log;
+mod notify;
+mod pidfile;
+mod reload;
+mod settings;
 mod wire;
-use std::{collections::BTreeMap, path::PathBuf};
-use engine_http::{api::Api, server::{Limits, Listener, Server}};
-fn main() -> anyhow::Result<()> {
-    let root = PathBuf::from(std::env::args().nth(1).expect("root"));
-    let bridge = std::env::args().nth(2).expect("bridge");
-    tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).init();
-    let rt = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    rt.block_on(async move {
-        let shim = std::env::current_exe()?.with_file_name("gantry-shim");
-        let wired = wire::wire(wire::EngineSettings {
-            data_root: root.join("data"), exec_root: root.join("exec"),
-            network: network::NetworkConfig { bridge: bridge.parse().expect("x"), ..Default::default() },
-            registry: Default::default(), max_concurrent_downloads: 3, max_concurrent_uploads: 5,
-            containers: container::Settings { data_dir: PathBuf::new(), exec_dir: PathBuf::new(), shim_binary: shim, init_binary: None,
-                cgroup_parent: format!("/{bridge}"), default_runtime: "gantry".into(), runtimes: BTreeMap::new(), log: engine_api::host_config::LogConfig{kind:"json-file".into(), config: None}, ulimits: vec![], shm_size_bytes: 0, has_init: false, no_new_privileges: false, seccomp: Default::default(), dns: Default::default() },
-            facts: Default::default(),
-        }).await?;
-        let api = Api::new(engine_http::routes::router(wired.backends));
-        let listener = Listener::unix(&root.join("gantry.sock"), 0).await?;
-        let stop = tokio_util::sync::CancellationToken::new();
-        Server::new(api, Limits::default()).serve(vec![listener], stop).await;
-        anyhow::Ok(())
-    })
+
+use std::{process::ExitCode, sync::Arc};
+
+use anyhow::Context;
+use clap::Parser;
+use config::{Config, Flags};
+use engine_http::{
+    Api, Server, router,
+    server::{Limits, Listener},
+};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+use tokio_util::sync::CancellationToken;
+
+fn main() -> ExitCode {
+    let flags = Flags::parse();
+    match start(&flags) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(flags: &Flags) -> anyhow::Result<()> {
+    // First of all: the inherited descriptors, before anything else opens some.
+    let inherited = sys::activation::take_sockets().context("cannot take inherited sockets")?;
+    let config = Config::load(flags)?;
+    if flags.validate {
+        println!("configuration OK");
+        return Ok(());
+    }
+    let log = log::start(&config)?;
+    let _pidfile = pidfile::PidFile::create(&config.pidfile)?;
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?
+        .block_on(run(flags, config, inherited, &log))
+}
+
+async fn run(
+    flags: &Flags,
+    config: Config,
+    inherited: Vec<std::os::fd::OwnedFd>,
+    log: &log::Handle,
+) -> anyhow::Result<()> {
+    // Before the recovery, so that a signal during it is not lost.
+    let stop = stop_on_signals()?;
+    // Clients may connect from here on; they are answered when the engine is recovered.
+    let listeners = listen::open(&config, inherited).await?;
+    let (publish, current) = watch::channel(Arc::new(config));
+    let engine = wire::wire(current).await?;
+    let serving = serve(&engine, listeners, stop.clone());
+    notify::ready();
+    tokio::select! {
+        () = serving => {}
+        () = reload::on_hangup(flags, &publish, log) => {}
+    }
+    notify::stopping();
+    tracing::info!("stopping");
+    engine.stop().await;
+    Ok(())
+}
+
+async fn serve(engine: &wire::Engine, listeners: Vec<Listener>, stop: CancellationToken) {
+    let api = Api::new(router(engine.backends.clone()));
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "the engine is ready");
+    Server::new(api, Limits::default()).serve(listeners, stop).await;
+}
+
+/// Cancelled by the first SIGTERM or SIGINT.
+fn stop_on_signals() -> anyhow::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
+        let mut signals = signal(kind).context("cannot listen for signals")?;
+        let stop = stop.clone();
+        // Ends with the process.
+        tokio::spawn(async move {
+            signals.recv().await;
+            stop.cancel();
+        });
+    }
+    Ok(stop)
 }

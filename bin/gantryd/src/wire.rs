@@ -13,14 +13,17 @@ use container::{Containers, DnsSettings, Events, Services, Settings};
 use content::Store;
 use distribution::{Client, ClientConfig};
 use engine_http::{
-    adapter::{Engine, EngineFacts},
+    adapter::{self, EngineFacts},
     backend::Backends,
 };
 use image::{Images, ImagesConfig, Stores};
 use metadata::Database;
 use network::{NetworkConfig, Networks};
 use snapshot::{OverlaySnapshotter, Snapshotter};
+use tokio::sync::watch;
 use volume::Volumes;
+
+use crate::{config::Config, settings};
 
 /// Everything that the services need to be told.
 pub struct EngineSettings {
@@ -43,18 +46,33 @@ pub struct EngineSettings {
 }
 
 /// The running services.
-pub struct Wired {
+pub struct Engine {
     /// For the routers.
     pub backends: Backends,
-    /// For the start and the end of the engine.
-    pub containers: Containers,
+    containers: Containers,
+    config: watch::Receiver<Arc<Config>>,
+}
+
+impl Engine {
+    /// Ends the services after the last request. Containers keep running unless the
+    /// configuration says `stop-containers-on-exit`.
+    pub async fn stop(self) {
+        let config = Arc::clone(&self.config.borrow());
+        if config.stop_containers_on_exit {
+            self.containers.stop_all(config.shutdown_timeout).await;
+        }
+    }
 }
 
 /// Opens the stores, reconciles, and starts what restart policies want.
 ///
+/// `config` changes when SIGHUP reloads it; only the keys of
+/// [`crate::reload::RELOADABLE`] ever differ.
+///
 /// # Errors
 /// What keeps the engine from serving: directories, the database, the bridge, damaged rows.
-pub async fn wire(settings: EngineSettings) -> Result<Wired> {
+pub async fn wire(config: watch::Receiver<Arc<Config>>) -> Result<Engine> {
+    let settings = settings::of(&config.borrow())?;
     let root = settings.data_root;
     make_dir(&root, 0o711)?;
     make_dir(&settings.exec_root, 0o711)?;
@@ -118,8 +136,8 @@ pub async fn wire(settings: EngineSettings) -> Result<Wired> {
         data_root: root.to_string_lossy().into_owned(),
         ..settings.facts
     };
-    let engine = Engine::new(containers.clone(), images, networks, volumes, facts);
-    Ok(Wired { backends: engine.backends(), containers })
+    let services = adapter::Engine::new(containers.clone(), images, networks, volumes, facts);
+    Ok(Engine { backends: services.backends(), containers, config })
 }
 
 fn make_dir(path: &Path, mode: u32) -> Result<()> {

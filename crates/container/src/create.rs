@@ -67,7 +67,8 @@ impl Containers {
             let (name, holder) = (name.to_string(), holder.to_string());
             return Err(ContainerError::NameTaken { name, holder });
         }
-        let image = self.inner.services.images.resolve(&request.config.image)?;
+        // Held until the row names it: a removal at the same time then finds it in use.
+        let (image, _hold) = self.inner.services.images.resolve_held(&request.config.image)?;
         let mut warnings = Vec::new();
         let host = self.host_config(request.host_config.unwrap_or_default(), &mut warnings)?;
         let id = ContainerId::random();

@@ -57,8 +57,16 @@ impl Containers {
     /// the services below.
     pub async fn start(&self, reference: &str) -> Result<(), ContainerError> {
         let container = self.find(reference)?;
-        let _operation = container.lock().await;
-        self.start_locked(&container, false).await
+        let outcome = {
+            let _operation = container.lock().await;
+            self.start_locked(&container, false).await
+        };
+        let has_failed = !matches!(outcome, Ok(()) | Err(ContainerError::NotModified));
+        if has_failed && container.record().host_config.auto_remove {
+            // Clients wait for the removal of what they ran with --rm, started or not.
+            self.auto_remove(&container).await?;
+        }
+        outcome
     }
 
     /// Starts under the container's lock.

@@ -152,6 +152,24 @@ impl Containers {
         Ok(())
     }
 
+    /// Stops every container that runs, side by side, for an engine that takes them along.
+    /// `timeout_seconds` bounds each stop; failures are logged.
+    pub async fn stop_all(&self, timeout_seconds: i64) {
+        let stops = self.all().into_iter().filter(|c| c.state().is_running()).map(|container| {
+            let service = self.clone();
+            async move {
+                let options = StopOptions { signal: None, timeout_seconds: Some(timeout_seconds) };
+                match service.stop(container.id.as_str(), options).await {
+                    Ok(()) | Err(ContainerError::NotModified) => {}
+                    Err(error) => {
+                        tracing::error!(container.id = %container.id, error = %types::error::chain(&error), "cannot stop");
+                    }
+                }
+            }
+        });
+        futures_util::future::join_all(stops).await;
+    }
+
     /// Stops if need be, then starts.
     ///
     /// # Errors

@@ -210,8 +210,10 @@ document! {
         /// Why the last start failed.
         pub error: String = "Error",
         /// RFC 3339 with nanoseconds; year 1 is never.
+        #[serde(serialize_with = "crate::null::time")]
         pub started_at: String = "StartedAt",
         /// RFC 3339 with nanoseconds; year 1 is never.
+        #[serde(serialize_with = "crate::null::time")]
         pub finished_at: String = "FinishedAt",
         /// If it has a health check.
         pub health: Option<Health> = "Health" unless "unset",

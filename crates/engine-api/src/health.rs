@@ -32,8 +32,10 @@ document! {
     /// One check.
     pub struct HealthcheckResult {
         /// RFC 3339 with nanoseconds.
+        #[serde(serialize_with = "crate::null::time")]
         pub start: String = "Start",
         /// RFC 3339 with nanoseconds.
+        #[serde(serialize_with = "crate::null::time")]
         pub end: String = "End",
         /// 0 healthy, 1 unhealthy, other values: the check itself failed.
         pub exit_code: i64 = "ExitCode",

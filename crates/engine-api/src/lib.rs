@@ -42,6 +42,9 @@ pub const API_VERSION: &str = "1.55";
 /// The oldest version that a server still answers.
 pub const MIN_API_VERSION: &str = "1.24";
 
+/// How "never" is written.
+pub const ZERO_TIME: &str = "0001-01-01T00:00:00Z";
+
 /// A set written Go's way: `{"80/tcp": {}}`.
 pub type Set = std::collections::BTreeMap<String, Empty>;
 /// Strings by string: labels, options, annotations.

@@ -12,6 +12,7 @@ document! {
         /// Its id.
         pub id: String = "Id",
         /// RFC 3339 with nanoseconds.
+        #[serde(serialize_with = "crate::null::time")]
         pub created: String = "Created",
         /// `local`.
         pub scope: String = "Scope",

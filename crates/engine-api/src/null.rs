@@ -16,6 +16,11 @@ pub(crate) fn unset<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
+/// Writes a time; none is the year 1, as Go writes its zero time (and cannot read `""`).
+pub(crate) fn time<S: serde::Serializer>(time: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(if time.is_empty() { crate::ZERO_TIME } else { time })
+}
+
 /// A list of strings, or one string that stands for a list of one; `null` is none.
 pub(crate) fn string_or_list<'de, D>(deserializer: D) -> Result<Option<Vec<String>>, D::Error>
 where

@@ -14,8 +14,10 @@ document! {
         /// `linux`.
         pub os_type: String = "os_type" unless "unset",
         /// When, RFC 3339 with nanoseconds.
+        #[serde(serialize_with = "crate::null::time")]
         pub read: String = "read",
         /// When the sample before was taken; year 1 if there is none.
+        #[serde(serialize_with = "crate::null::time")]
         pub preread: String = "preread",
         /// Processes.
         pub pids_stats: PidsStats = "pids_stats",

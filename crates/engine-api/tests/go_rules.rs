@@ -127,3 +127,10 @@ fn null_elements_of_maps_and_lists_are_zero_values() {
     assert!(request.networking_config.unwrap().endpoints_config.unwrap().contains_key("net"));
     assert_eq!(request.host_config.unwrap().mounts.len(), 1);
 }
+
+#[test]
+fn a_time_that_never_was_is_the_year_one() {
+    let value = written(&engine_api::stats::StatsResponse::default());
+    assert_eq!(value["read"], engine_api::ZERO_TIME);
+    assert_eq!(written(&ContainerInspect::default())["State"]["StartedAt"], engine_api::ZERO_TIME);
+}

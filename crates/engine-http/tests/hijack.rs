@@ -1,4 +1,5 @@
 //! Attach and exec as old and new clients use them, on raw sockets.
+#![allow(clippy::unwrap_used)] // Helpers of tests, not only tests.
 
 mod fake;
 

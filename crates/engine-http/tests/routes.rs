@@ -1,4 +1,5 @@
 //! Requests over a real socket against in-memory backends.
+#![allow(clippy::unwrap_used)] // Helpers of tests, not only tests.
 
 mod fake;
 

@@ -7,6 +7,7 @@
 //! What `rustix` wraps is used from there directly; a module is here when `rustix` has no (safe)
 //! wrapper, or when several calls make one operation of Gantry's. Linux only, kernel 5.12 and up.
 
+pub mod activation;
 pub mod allocator;
 pub mod child_signal;
 pub mod clone;

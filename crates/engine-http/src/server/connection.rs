@@ -87,11 +87,12 @@ async fn answer(
     port: &Port,
     activity: Arc<Activity>,
 ) -> Result<Response<Body>, Infallible> {
-    let _answering = activity.begin(request.uri().path());
+    let answering = activity.begin(request.uri().path());
     let (mut parts, body) = request.into_parts();
     parts.extensions.insert(port.clone());
     let body = Body::new(DrainedBody::new(body, &parts.headers));
-    Ok(api.answer(Request::from_parts(parts, body)).await)
+    let response = api.answer(Request::from_parts(parts, body)).await;
+    Ok(response.map(|body| answering.until_sent(body)))
 }
 
 /// Sends the head and serves what follows on this task, so that the connection keeps counting.

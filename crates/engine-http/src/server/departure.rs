@@ -8,10 +8,18 @@
 
 use std::{
     os::fd::OwnedFd,
-    sync::atomic::{AtomicU8, Ordering},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    task::{Context, Poll},
     time::Duration,
 };
 
+use axum::body::Body;
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -25,19 +33,51 @@ const HIJACKABLE: u8 = 2;
 pub(super) struct Activity(AtomicU8);
 
 /// Until dropped, a request is answered.
-pub(super) struct Answering<'a>(&'a Activity);
+pub(super) struct Answering(Arc<Activity>);
 
 impl Activity {
-    pub(super) fn begin(&self, path: &str) -> Answering<'_> {
+    pub(super) fn begin(self: &Arc<Self>, path: &str) -> Answering {
         let is_hijackable = path.ends_with("/attach") || path.ends_with("/start");
         self.0.store(if is_hijackable { HIJACKABLE } else { ANSWERING }, Ordering::Relaxed);
-        Answering(self)
+        Answering(Arc::clone(self))
     }
 }
 
-impl Drop for Answering<'_> {
+impl Drop for Answering {
     fn drop(&mut self) {
         self.0.0.store(IDLE, Ordering::Relaxed);
+    }
+}
+
+impl Answering {
+    /// Keeps the request going until its answer's body is sent or dropped.
+    pub(super) fn until_sent(self, body: Body) -> Body {
+        Body::new(Sending { body, _answering: self })
+    }
+}
+
+struct Sending {
+    body: Body,
+    _answering: Answering,
+}
+
+impl http_body::Body for Sending {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

@@ -1,5 +1,6 @@
 //! In-memory backends and a server on a unix socket, for the tests of this crate.
 #![allow(dead_code)] // Each test program uses a part of it.
+#![allow(clippy::unwrap_used)] // Helpers of tests, not only tests.
 
 use std::{
     path::PathBuf,
