@@ -87,6 +87,7 @@ fn drain(mut source: impl Read) {
 fn make_layer(path: &Path, bytes: u64) {
     let mut files = Vec::new();
     collect(Path::new("/usr"), bytes, &mut files);
+    println!("{} different files", files.len());
     let mut writer = Writer::new(io::BufWriter::new(File::create(path).unwrap()));
     let (mut written, mut round) = (0, 0);
     while written < bytes && !files.is_empty() {
@@ -115,17 +116,18 @@ fn make_layer(path: &Path, bytes: u64) {
     writer.finish().unwrap().flush().unwrap();
 }
 
-fn collect(dir: &Path, bytes: u64, files: &mut Vec<(std::path::PathBuf, u64)>) {
+fn collect(dir: &Path, mut left: u64, files: &mut Vec<(std::path::PathBuf, u64)>) -> u64 {
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-        let total: u64 = files.iter().map(|(_, size)| size).sum();
         let Ok(metadata) = entry.metadata() else { continue };
-        if total >= bytes {
-            return;
+        if left == 0 {
+            break;
         }
         if metadata.is_dir() {
-            collect(&entry.path(), bytes, files);
+            left = collect(&entry.path(), left, files);
         } else if metadata.is_file() {
             files.push((entry.path(), metadata.len()));
+            left = left.saturating_sub(metadata.len());
         }
     }
+    left
 }
