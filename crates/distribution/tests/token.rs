@@ -1,5 +1,6 @@
 //! The token flow, against a registry that is scripted: the faults and forms here are ones that
 //! no packaged registry makes on request.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::{
     collections::HashMap,

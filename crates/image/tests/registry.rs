@@ -1,4 +1,5 @@
 //! Pull and push against the distribution's own registry, with faults on the way.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 #[path = "support/registry.rs"]
 mod registry;
