@@ -417,6 +417,10 @@ async fn corrupt_blobs_are_refused_and_leave_nothing() {
         let error = result.expect_err(what);
         assert!(to.images.resolve(&name).is_err());
         assert_eq!(to.counts(), (0, 0), "{what}: {}", types::error::chain(&error));
+        if what == "other" {
+            let text = format!("filesystem layer verification failed for digest {blob}");
+            assert!(error.to_string().starts_with(&text), "{error}");
+        }
         if what != "short" {
             assert_eq!(to.ingests(), 0, "{what}: {}", types::error::chain(&error));
         }
