@@ -549,3 +549,48 @@ async fn mirrors_are_asked_first_for_docker_io() {
     assert_eq!(lines(&events)[0], "1: Pulling from library/app");
     assert_eq!(to.images.resolve("app:1").unwrap().id, id);
 }
+
+/// Against a registry with token accounts that somebody started, e.g. `gantry-hub serve`:
+/// `GANTRY_TEST_REGISTRY=127.0.0.1:5000 GANTRY_TEST_ACCOUNT=me:password`.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_given_registry_takes_and_gives_back() {
+    let (Ok(host), Ok(account)) =
+        (std::env::var("GANTRY_TEST_REGISTRY"), std::env::var("GANTRY_TEST_ACCOUNT"))
+    else {
+        eprintln!("skipped: GANTRY_TEST_REGISTRY and GANTRY_TEST_ACCOUNT are not set");
+        return;
+    };
+    let (user, password) = account.split_once(':').unwrap();
+    let me = credentials(user, password);
+    let from = house();
+    from.images.login(&host, me.as_ref().unwrap()).await.unwrap();
+    let wrong = credentials(user, "wrong").unwrap();
+    let error = from.images.login(&host, &wrong).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unauthenticated, "{error}");
+    let address = host.parse().unwrap();
+    let rules = Rules { up_limit: 3_000_000, cuts: 2, ..Rules::default() };
+    let proxy = Proxy::start(address, rules).await;
+    let name = format!("{host}/{user}/app:1");
+    let id = from.stack(&name, layers(&[70_000_000, 1000])).await;
+    from.images.tag(&name, &proxy.name(&format!("{user}/app:1")).parse().unwrap()).unwrap();
+    let (result, _) =
+        push_as(&from.images, &proxy.name(&format!("{user}/app:1")), me.clone()).await;
+    result.unwrap();
+    assert_eq!(proxy.cut_count(), 2);
+    push_as(&from.images, &name, me.clone()).await.0.unwrap();
+    let other = format!("{host}/{user}/other:1");
+    from.images.tag(&name, &other.parse().unwrap()).unwrap();
+    let (result, events) = push_as(&from.images, &other, me.clone()).await;
+    result.unwrap();
+    assert_eq!(count(&events, &LayerStatus::MountedFrom(format!("{user}/app"))), 2);
+    let rules = Rules { down_limit: 20_000_000, cuts: 3, ..Rules::default() };
+    let proxy = Proxy::start(address, rules).await;
+    let to = house();
+    let mut request = PullRequest::new(proxy.name(&format!("{user}/app:1")).parse().unwrap());
+    request.credentials = me;
+    assert_eq!(pull_as(&to.images, request).await.0.unwrap(), id);
+    assert!(proxy.down() < 72_000_000, "{}", proxy.down());
+    let search = image::SearchRequest { term: format!("{host}/app"), ..Default::default() };
+    let found = to.images.search(search).await.unwrap();
+    eprintln!("search: {found:?}");
+}
