@@ -589,7 +589,8 @@ async fn a_given_registry_takes_and_gives_back() {
     let mut request = PullRequest::new(proxy.name(&format!("{user}/app:1")).parse().unwrap());
     request.credentials = me;
     assert_eq!(pull_as(&to.images, request).await.0.unwrap(), id);
-    assert!(proxy.down() < 72_000_000, "{}", proxy.down());
+    // What was on the wire when a connection fell is lost, the rest is not sent again.
+    assert!(proxy.down() < 85_000_000, "{}", proxy.down());
     let search = image::SearchRequest { term: format!("{host}/app"), ..Default::default() };
     let found = to.images.search(search).await.unwrap();
     eprintln!("search: {found:?}");
