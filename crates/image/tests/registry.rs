@@ -562,6 +562,7 @@ async fn a_given_registry_takes_and_gives_back() {
     };
     let (user, password) = account.split_once(':').unwrap();
     let me = credentials(user, password);
+    let app = format!("{user}/app{}", std::process::id());
     let from = house();
     from.images.login(&host, me.as_ref().unwrap()).await.unwrap();
     let wrong = credentials(user, "wrong").unwrap();
@@ -570,23 +571,22 @@ async fn a_given_registry_takes_and_gives_back() {
     let address = host.parse().unwrap();
     let rules = Rules { up_limit: 3_000_000, cuts: 2, ..Rules::default() };
     let proxy = Proxy::start(address, rules).await;
-    let name = format!("{host}/{user}/app:1");
+    let name = format!("{host}/{app}:1");
     let id = from.stack(&name, layers(&[70_000_000, 1000])).await;
-    from.images.tag(&name, &proxy.name(&format!("{user}/app:1")).parse().unwrap()).unwrap();
-    let (result, _) =
-        push_as(&from.images, &proxy.name(&format!("{user}/app:1")), me.clone()).await;
+    from.images.tag(&name, &proxy.name(&format!("{app}:1")).parse().unwrap()).unwrap();
+    let (result, _) = push_as(&from.images, &proxy.name(&format!("{app}:1")), me.clone()).await;
     result.unwrap();
     assert_eq!(proxy.cut_count(), 2);
     push_as(&from.images, &name, me.clone()).await.0.unwrap();
-    let other = format!("{host}/{user}/other:1");
+    let other = format!("{host}/{app}-other:1");
     from.images.tag(&name, &other.parse().unwrap()).unwrap();
     let (result, events) = push_as(&from.images, &other, me.clone()).await;
     result.unwrap();
-    assert_eq!(count(&events, &LayerStatus::MountedFrom(format!("{user}/app"))), 2);
+    assert_eq!(count(&events, &LayerStatus::MountedFrom(app.clone())), 2);
     let rules = Rules { down_limit: 20_000_000, cuts: 3, ..Rules::default() };
     let proxy = Proxy::start(address, rules).await;
     let to = house();
-    let mut request = PullRequest::new(proxy.name(&format!("{user}/app:1")).parse().unwrap());
+    let mut request = PullRequest::new(proxy.name(&format!("{app}:1")).parse().unwrap());
     request.credentials = me;
     assert_eq!(pull_as(&to.images, request).await.0.unwrap(), id);
     // What was on the wire when a connection fell is lost, the rest is not sent again.
