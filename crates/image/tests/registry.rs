@@ -587,11 +587,12 @@ async fn a_given_registry_takes_and_gives_back() {
     let proxy = Proxy::start(address, rules).await;
     let to = house();
     let mut request = PullRequest::new(proxy.name(&format!("{app}:1")).parse().unwrap());
-    request.credentials = me;
+    request.credentials.clone_from(&me);
     assert_eq!(pull_as(&to.images, request).await.0.unwrap(), id);
     // What was on the wire when a connection fell is lost, the rest is not sent again.
     assert!(proxy.down() < 85_000_000, "{}", proxy.down());
-    let search = image::SearchRequest { term: format!("{host}/app"), ..Default::default() };
+    let search =
+        image::SearchRequest { term: format!("{host}/app"), credentials: me, ..Default::default() };
     let found = to.images.search(search).await.unwrap();
-    eprintln!("search: {found:?}");
+    assert!(found.iter().any(|result| result.name.ends_with(&app)), "{found:?}");
 }
