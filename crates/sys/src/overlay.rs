@@ -11,7 +11,8 @@
 //! directory is complete by itself and can be exported without following redirects),
 //! `xino=off`; not `volatile`, since a container's writable layer survives its host's crash.
 //!
-//! Refused: no lower directory; more than [`MAX_LOWER`]; an upper without a work directory.
+//! Refused: no lower directory; more than [`MAX_LOWER`]; an upper without a work directory; a
+//! single directory (the kernel wants two lower ones where there is no upper).
 //! Source: Documentation/filesystems/overlayfs.rst, Linux 6.18.
 
 use std::{
@@ -75,6 +76,9 @@ fn check(overlay: &Overlay<'_>) -> io::Result<()> {
     if overlay.lower.len() > MAX_LOWER {
         let count = overlay.lower.len();
         return refuse(format!("overlayfs takes at most {MAX_LOWER} layers, not {count}"));
+    }
+    if overlay.lower.len() == 1 && overlay.upper.is_none() {
+        return refuse("an overlay without an upper directory needs two lower ones".to_owned());
     }
     if overlay.upper.is_some() != overlay.work.is_some() {
         return refuse("an upper directory needs a work directory".to_owned());
@@ -286,6 +290,8 @@ mod tests {
         assert!(error.to_string().contains("at most 500 layers, not 501"), "{error}");
         let upper = Overlay { lower: &lower[..1], upper: Some(Path::new("/")), work: None };
         assert_eq!(mount(&upper).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        let single = Overlay { lower: &lower[..1], upper: None, work: None };
+        assert!(mount(&single).unwrap_err().to_string().contains("needs two lower ones"));
     }
 
     #[test]

@@ -31,7 +31,7 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// What reading `data` or writing the archive says.
     pub fn append(&mut self, entry: &Entry, data: &mut dyn Read) -> io::Result<()> {
-        let map = entry.sparse.as_ref().map(|map| sparse_map(map.regions()));
+        let map = entry.sparse.as_ref().map(|map| sparse_map(map.regions(), entry.size));
         let stored = match (&entry.sparse, &map) {
             (Some(sparse), Some(map)) => map.len() as u64 + sparse.data_bytes(),
             _ if entry.kind == Kind::File => entry.size,
@@ -87,9 +87,14 @@ impl<W: Write> Writer<W> {
 }
 
 /// The map of GNU's sparse format 1.0: decimal lines, padded to a block.
-fn sparse_map(regions: &[Region]) -> Vec<u8> {
-    let mut map = format!("{}\n", regions.len()).into_bytes();
-    for region in regions {
+///
+/// A hole at the end is marked by a region without data behind it, as GNU tar does: it takes the
+/// file's length from there.
+fn sparse_map(regions: &[Region], size: u64) -> Vec<u8> {
+    let end = regions.last().map_or(0, |region| region.offset + region.len);
+    let mark = (end < size).then_some(Region { offset: size, len: 0 });
+    let mut map = format!("{}\n", regions.len() + usize::from(mark.is_some())).into_bytes();
+    for region in regions.iter().chain(&mark) {
         map.extend_from_slice(format!("{}\n{}\n", region.offset, region.len).as_bytes());
     }
     map.resize(map.len().next_multiple_of(BLOCK), 0);
