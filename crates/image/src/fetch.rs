@@ -34,7 +34,8 @@ use crate::{
     stream::Tee,
 };
 
-const PIECES_AHEAD: usize = 32;
+/// Of at most 256 KiB each, in each of two channels per layer: memory stays flat.
+const PIECES_AHEAD: usize = 8;
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 const LOCK_POLL: Duration = Duration::from_millis(10);
 
