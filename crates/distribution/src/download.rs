@@ -54,7 +54,7 @@ impl Repository {
         while let Some(piece) = download.next().await? {
             all.extend_from_slice(&piece);
         }
-        let actual = crate::repository::digest_like(blob.digest.algorithm(), &all);
+        let actual = crate::manifest::digest_like(blob.digest.algorithm(), &all);
         if actual != blob.digest {
             return Err(DistributionError::DigestMismatch {
                 expected: blob.digest.clone(),

@@ -43,7 +43,7 @@ impl Http {
             .pool_idle_timeout(Duration::from_secs(30))
             .pool_timer(hyper_util::rt::TokioTimer::new())
             .pool_max_idle_per_host(8)
-            .http1_max_buf_size(1024 * 1024)
+            .http1_max_buf_size(256 * 1024)
             .build(connector);
         Self { client, config }
     }

@@ -1,27 +1,24 @@
-//! One repository: manifests and tags.
+//! One repository: its manifests.
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use oci::{
-    distribution::{Catalog, TagList},
-    image::{Descriptor, Index, Platform},
+    image::{Index, Platform},
     media_type as media,
 };
-use sha2::{Digest as _, Sha256, Sha512};
-use types::{Digest, Reference, digest::Algorithm};
+use types::Reference;
 
 use crate::{
     Client, Credentials, DistributionError, Refusal,
-    client::{Answer, Call, Target},
+    client::{Answer, Call},
     endpoint::Endpoint,
     exchange::Limit,
+    manifest::{RawManifest, raw_manifest},
     payload::Payload,
     platform,
 };
 
 const MANIFEST: Limit = Limit { what: "manifest", bytes: 4 * 1024 * 1024 };
 pub(crate) const DOCUMENT: Limit = Limit { what: "document", bytes: 8 * 1024 * 1024 };
-const MAX_PAGES: usize = 1000;
 const ACCEPT: &[&str] =
     &[media::OCI_INDEX, media::OCI_MANIFEST, media::DOCKER_MANIFEST_LIST, media::DOCKER_MANIFEST];
 
@@ -44,15 +41,6 @@ pub struct Repository {
     pub(crate) scopes: Vec<String>,
 }
 
-/// A manifest or index as it came.
-#[derive(Debug, Clone)]
-pub struct RawManifest {
-    /// Its media type, digest and length.
-    pub descriptor: Descriptor,
-    /// Byte for byte.
-    pub bytes: Bytes,
-}
-
 impl Client {
     /// Opens the repository that `reference` names; its tag and digest do not matter.
     #[must_use]
@@ -70,35 +58,6 @@ impl Client {
         };
         let scopes = vec![format!("repository:{}:{actions}", reference.path())];
         Repository { client: self.clone(), name: reference.clone(), credentials, endpoints, scopes }
-    }
-
-    /// Lists the repositories of a registry, as far as it tells.
-    ///
-    /// # Errors
-    /// Those of the calls.
-    pub async fn catalog(
-        &self,
-        domain: &str,
-        credentials: Option<Credentials>,
-    ) -> Result<Vec<String>, DistributionError> {
-        let endpoint = Endpoint::of_domain(self.config(), domain);
-        let scopes = ["registry:catalog:*".to_owned()];
-        let mut all = Vec::new();
-        let mut next = Some("/v2/_catalog?n=1000".to_owned());
-        for _ in 0..MAX_PAGES {
-            let Some(path) = next.take() else { break };
-            let answer = self
-                .call(Call {
-                    scopes: &scopes,
-                    credentials: credentials.as_ref(),
-                    ..Call::get(&endpoint, path)
-                })
-                .await?;
-            next = next_page(&answer);
-            let page: Catalog = self.json(answer, "catalog").await?;
-            all.extend(page.repositories);
-        }
-        Ok(all)
     }
 
     /// Reads a successful answer as JSON; another one becomes an error.
@@ -279,36 +238,6 @@ impl Repository {
         })
     }
 
-    /// Lists the repository's tags.
-    ///
-    /// # Errors
-    /// Those of [`Repository::resolve`].
-    pub async fn tags(&self) -> Result<Vec<String>, DistributionError> {
-        let endpoint = self.endpoints.last().expect("a repository has at least one endpoint");
-        let mut all = Vec::new();
-        let mut next = None;
-        for page in 0..MAX_PAGES {
-            let answer = match next.take() {
-                Some(path) => {
-                    let call = self.call(endpoint, Method::GET, "tags/list");
-                    self.client.call(Call { target: Target::Path(path), ..call }).await?
-                }
-                None if page == 0 => {
-                    let headers = HeaderMap::new();
-                    self.persistent(endpoint, Method::GET, "tags/list", &headers).await?
-                }
-                None => break,
-            };
-            if answer.response.status() != StatusCode::OK {
-                return Err(self.refused(answer, &self.name).await);
-            }
-            next = next_page(&answer);
-            let list: TagList = self.client.json(answer, "tag list").await?;
-            all.extend(list.tags);
-        }
-        Ok(all)
-    }
-
     /// Puts a manifest under a tag or its digest; its blobs must be there.
     ///
     /// # Errors
@@ -350,91 +279,4 @@ fn content_type(answer: &Answer) -> String {
     let value = answer.response.headers().get(header::CONTENT_TYPE);
     let text = value.and_then(|value| value.to_str().ok()).unwrap_or("");
     text.split(';').next().unwrap_or("").trim().to_owned()
-}
-
-/// The path of `Link: <...>; rel="next"`, when it stays on the same registry.
-fn next_page(answer: &Answer) -> Option<String> {
-    let link = answer.response.headers().get(header::LINK)?.to_str().ok()?;
-    let (target, parameters) = link.strip_prefix('<')?.split_once('>')?;
-    if !parameters.contains("next") {
-        return None;
-    }
-    let url = answer.url.join(target).ok()?;
-    let is_same = url.host_str() == answer.url.host_str() && url.port() == answer.url.port();
-    let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
-    is_same.then(|| format!("{}{query}", url.path()))
-}
-
-/// Computes a digest with the algorithm of another one.
-pub(crate) fn digest_like(algorithm: Algorithm, bytes: &[u8]) -> Digest {
-    match algorithm {
-        Algorithm::Sha256 => Digest::from_sha256(&Sha256::digest(bytes).into()),
-        Algorithm::Sha512 => {
-            let hex: String =
-                Sha512::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-            format!("sha512:{hex}").parse().expect("128 hexadecimal characters are a digest")
-        }
-    }
-}
-
-fn raw_manifest(
-    bytes: Bytes,
-    declared: &str,
-    reference: &Reference,
-) -> Result<RawManifest, DistributionError> {
-    let algorithm = reference.digest().map_or(Algorithm::Sha256, Digest::algorithm);
-    let digest = digest_like(algorithm, &bytes);
-    if let Some(expected) = reference.digest().filter(|expected| **expected != digest) {
-        return Err(DistributionError::DigestMismatch {
-            expected: expected.clone(),
-            actual: digest,
-        });
-    }
-    #[derive(serde::Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Kind {
-        media_type: Option<String>,
-    }
-    let kind: Kind = serde_json::from_slice(&bytes)
-        .map_err(|source| DistributionError::Malformed { what: "manifest", source })?;
-    // The document's own word is covered by the digest, the header's is not.
-    let media_type = kind.media_type.unwrap_or_else(|| declared.to_owned());
-    if !media::is_manifest(&media_type) && !media::is_index(&media_type) {
-        return Err(DistributionError::MediaType { media_type, reference: reference.familiar() });
-    }
-    let descriptor = Descriptor {
-        media_type,
-        digest,
-        size: bytes.len() as u64,
-        urls: None,
-        annotations: None,
-        platform: None,
-        artifact_type: None,
-    };
-    Ok(RawManifest { descriptor, bytes })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn manifests_are_checked_against_the_digest_asked_for() {
-        let bytes = Bytes::from(format!("{{\"mediaType\":\"{}\"}}", media::OCI_MANIFEST));
-        let tagged: Reference = "x:1".parse().unwrap();
-        let raw = raw_manifest(bytes.clone(), "text/plain", &tagged).unwrap();
-        let pinned = tagged.with_digest(raw.descriptor.digest.clone());
-        assert!(raw_manifest(bytes.clone(), "", &pinned).is_ok());
-        let other = tagged.with_digest(Digest::from_sha256(&[0; 32]));
-        let error = raw_manifest(bytes, "", &other).unwrap_err();
-        assert!(matches!(error, DistributionError::DigestMismatch { .. }));
-    }
-
-    #[test]
-    fn unknown_kinds_are_refused() {
-        let tagged: Reference = "x:1".parse().unwrap();
-        let signed = "application/vnd.docker.distribution.manifest.v1+prettyjws";
-        let error = raw_manifest(Bytes::from_static(b"{}"), signed, &tagged).unwrap_err();
-        assert!(matches!(error, DistributionError::MediaType { .. }), "{error}");
-    }
 }

@@ -1,8 +1,9 @@
 //! `GET /v1/search`: the one call of the old index API that clients still make.
 
+use http::header;
 use serde::{Deserialize, Serialize};
 
-use crate::{Client, Credentials, DistributionError, client::Call, endpoint::Endpoint};
+use crate::{Client, Credentials, DistributionError, client::Call, endpoint::Endpoint, token};
 
 /// One repository that a search found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,7 +58,16 @@ impl Client {
             .append_pair("n", &limit.to_string())
             .finish();
         let path = format!("/v1/search?{query}");
-        let answer = self.call(Call { credentials, ..Call::get(&endpoint, path) }).await?;
+        let mut call = Call { credentials, ..Call::get(&endpoint, path) };
+        // The index never challenges: who asks shows private repositories only when told first.
+        let is_safe = self.scheme(&endpoint).await? == "https"
+            || self.config().is_insecure(&endpoint.authority);
+        if let (true, Some(Credentials::Password { username, password })) = (is_safe, credentials) {
+            call.headers.extend(
+                token::basic(username, password).map(|value| (header::AUTHORIZATION, value)),
+            );
+        }
+        let answer = self.call(call).await?;
         let document: SearchDocument = self.json(answer, "search result").await?;
         Ok(document.results)
     }

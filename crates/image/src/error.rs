@@ -162,10 +162,10 @@ pub enum ImageError {
         /// Why.
         source: serde_json::Error,
     },
-    /// A layer has another digest than its image says.
-    #[error("layer has diff id {actual}, the image names {expected}")]
-    DiffId {
-        /// In the configuration.
+    /// A blob has another digest than its manifest says.
+    #[error("filesystem layer verification failed for digest {expected}, got {actual}")]
+    LayerVerification {
+        /// In the manifest.
         expected: Digest,
         /// Of the bytes.
         actual: Digest,
@@ -185,7 +185,7 @@ pub enum ImageError {
     #[error("content store failed")]
     Content(#[from] content::ContentError),
     /// The snapshotter failed.
-    #[error("layer store failed")]
+    #[error("failed to register layer")]
     Snapshot(#[from] snapshot::SnapshotError),
     /// The database failed.
     #[error("image database failed")]
@@ -242,7 +242,7 @@ impl Classify for ImageError {
             Self::Config { .. }
             | Self::Manifest { .. }
             | Self::LayerCount { .. }
-            | Self::DiffId { .. } => ErrorKind::DataLoss,
+            | Self::LayerVerification { .. } => ErrorKind::DataLoss,
             Self::Stream { .. } | Self::Shared(_) | Self::Task(_) => ErrorKind::Internal,
             Self::Decompress(error) => error.kind(),
             Self::Content(error) => error.kind(),

@@ -18,7 +18,7 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use content::ContentError;
+use content::{ContentError, Ingest};
 use distribution::Repository;
 use metadata::image::{self as rows, BlobRow};
 use oci::image::Descriptor;
@@ -29,11 +29,13 @@ use types::Digest;
 use crate::{
     ImageError, LayerStatus, config,
     images::Inner,
+    layer::abort,
     progress::{Meter, Reporter},
     stream::Tee,
 };
 
-const PIECES_AHEAD: usize = 32;
+/// Of at most 256 KiB each, in each of two channels per layer: memory stays flat.
+const PIECES_AHEAD: usize = 8;
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 const LOCK_POLL: Duration = Duration::from_millis(10);
 
@@ -89,7 +91,12 @@ impl Inner {
             }
             other => other,
         };
-        let unpacked = unpacked.map_err(|(_, error)| error)?;
+        let unpacked = unpacked.map_err(|(_, error)| match error {
+            ImageError::Content(ContentError::DigestMismatch { expected, actual }) => {
+                ImageError::LayerVerification { expected, actual }
+            }
+            other => other,
+        })?;
         self.write(|c| {
             rows::insert_layer(c, &unpacked.diff_id, unpacked.size_bytes, config::now_ns())?;
             rows::insert_blob(c, &blob_row(&job, true))?;
@@ -146,46 +153,26 @@ impl Inner {
 
     /// The blocking side: everything between the channel and the disk.
     fn store(&self, mut sink: Sink, offset: oneshot::Sender<u64>) -> Result<Stored, ImageError> {
-        let job = sink.job.clone();
-        let size = job.blob.size;
-        let mut ingest = self.journal(&job.blob.digest)?;
-        if ingest.offset() > size {
+        let mut ingest = self.journal(&sink.job.blob.digest)?;
+        if ingest.offset() > sink.job.blob.size {
             ingest.restart()?;
         }
-        ingest.limit(size);
+        ingest.limit(sink.job.blob.size);
         let is_fresh = ingest.offset() == 0;
         if offset.send(ingest.offset()).is_err() {
             return Ok(Stored::Partial);
         }
-        let streamed = if is_fresh {
-            self.write_and_unpack(&mut sink, &mut ingest)
-        } else {
-            self.write_only(&mut sink, &mut ingest).map(|()| None)
-        };
-        let unpacked = match streamed {
-            Ok(unpacked) => unpacked,
-            Err(error) => {
-                // Not the network's fault: what is there is of no use, and may fill the disk.
-                if let Err(error) = ingest.abort() {
-                    tracing::warn!(error = types::error::chain(&error), "cannot remove an ingest");
-                }
-                return Err(error);
-            }
-        };
-        if ingest.offset() < size {
-            return Ok(Stored::Partial);
+        if is_fresh {
+            return self.write_and_unpack(&mut sink, ingest);
         }
-        job.reporter.layer_blocking(job.label(), LayerStatus::VerifyingChecksum);
-        ingest.commit(&job.blob.digest, Some(size))?;
-        let unpacked = match unpacked {
-            Some(unpacked) => unpacked,
-            None => self.unpack_blob(&job)?,
-        };
-        Ok(Stored::Whole(unpacked))
+        match self.write_blob(&mut sink, ingest, None)? {
+            Written::Whole => self.unpack_blob(&sink.job).map(Stored::Whole),
+            Written::Partial => Ok(Stored::Partial),
+        }
     }
 
     /// Opens the ingest. The thread of a pull that was just cancelled may hold it a moment more.
-    fn journal(&self, digest: &Digest) -> Result<content::Ingest<'_>, ImageError> {
+    fn journal(&self, digest: &Digest) -> Result<Ingest<'_>, ImageError> {
         let deadline = Instant::now() + LOCK_PATIENCE;
         loop {
             match self.stores.content.ingest(&digest.to_string()) {
@@ -197,73 +184,76 @@ impl Inner {
         }
     }
 
-    fn write_only(
-        &self,
-        sink: &mut Sink,
-        ingest: &mut content::Ingest<'_>,
-    ) -> Result<(), ImageError> {
-        while let Some(piece) = sink.bytes.blocking_recv() {
-            ingest.write_all(&piece).map_err(ImageError::stream("write layer blob"))?;
-        }
-        Ok(())
-    }
-
-    fn write_and_unpack(
-        &self,
-        sink: &mut Sink,
-        ingest: &mut content::Ingest<'_>,
-    ) -> Result<Option<Unpacked>, ImageError> {
+    /// Unpacks on a second thread what this one writes. The blob is flushed while the other
+    /// still unpacks.
+    fn write_and_unpack(&self, sink: &mut Sink, ingest: Ingest<'_>) -> Result<Stored, ImageError> {
         let job = sink.job.clone();
-        let size = job.blob.size;
-        let is_down = AtomicBool::new(size == 0);
+        let is_down = AtomicBool::new(false);
         let (pieces, receiver) = sync_mpsc::sync_channel::<Bytes>(PIECES_AHEAD);
-        thread::scope(|scope| {
+        let (written, unpacked) = thread::scope(|scope| {
             let (job, is_down) = (&job, &is_down);
             let unpacking = scope.spawn(move || {
                 let source = Pieces { receiver, current: Bytes::new() };
                 let mut metered = extracting(job, source, Some(is_down));
                 self.unpack(&mut metered, Some(&job.diff_id))
             });
-            let written = self.pump(sink, ingest, &pieces, is_down);
-            drop(pieces);
+            let written = self.write_blob(sink, ingest, Some(Follower { pieces, is_down }));
             let unpacked =
                 unpacking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            written?;
-            if ingest.offset() == size {
-                return unpacked.map(Some);
+            (written, unpacked)
+        });
+        match (written?, unpacked) {
+            (Written::Whole, Ok(unpacked)) => Ok(Stored::Whole(unpacked)),
+            (Written::Whole, Err(error)) => {
+                self.stores.content.delete(&job.blob.digest)?;
+                Err(error)
             }
             // Cut short by the network unless unpacking failed first, which closed its end.
-            match unpacked {
-                Err(error) if !is_cut(&error) => Err(error),
-                _ => Ok(None),
+            (Written::Partial, Err(error)) if !is_cut(&error) => {
+                self.journal(&job.blob.digest)?.abort()?;
+                Err(error)
             }
-        })
+            (Written::Partial, _) => Ok(Stored::Partial),
+        }
     }
 
-    /// Moves pieces into the ingest and on to the unpacking thread until one of them ends.
-    fn pump(
+    /// Writes what comes to the ingest, and on to a follower. A failure that is not the network's
+    /// removes the ingest: what is there is of no use, and may fill the disk.
+    fn write_blob(
         &self,
         sink: &mut Sink,
-        ingest: &mut content::Ingest<'_>,
-        pieces: &sync_mpsc::SyncSender<Bytes>,
-        is_down: &AtomicBool,
-    ) -> Result<(), ImageError> {
-        let job = sink.job.clone();
+        mut ingest: Ingest<'_>,
+        follower: Option<Follower<'_>>,
+    ) -> Result<Written, ImageError> {
+        let (job, size) = (sink.job.clone(), sink.job.blob.size);
         while let Some(piece) = sink.bytes.blocking_recv() {
-            ingest.write_all(&piece).map_err(ImageError::stream("write layer blob"))?;
-            if ingest.offset() == job.blob.size {
-                is_down.store(true, Ordering::Relaxed);
-                job.reporter.layer_blocking(job.label(), LayerStatus::DownloadComplete);
+            if let Err(error) = ingest.write_all(&piece) {
+                abort(ingest);
+                return Err(ImageError::stream("write layer blob")(error));
             }
-            if pieces.send(piece).is_err() {
-                break;
+            if let Some(follower) = &follower {
+                follower.is_down.store(ingest.offset() == size, Ordering::Relaxed);
+                if follower.pieces.send(piece).is_err() {
+                    break;
+                }
             }
         }
-        Ok(())
+        drop(follower);
+        if ingest.offset() < size {
+            return Ok(Written::Partial);
+        }
+        job.reporter.layer_blocking(job.label(), LayerStatus::VerifyingChecksum);
+        if let Err(error) = ingest.commit(&job.blob.digest, Some(size)) {
+            if matches!(error, ContentError::Io { .. }) {
+                self.journal(&job.blob.digest)?.abort()?;
+            }
+            return Err(error.into());
+        }
+        job.reporter.layer_blocking(job.label(), LayerStatus::DownloadComplete);
+        Ok(Written::Whole)
     }
 
     fn unpack_blob(&self, job: &LayerJob) -> Result<Unpacked, ImageError> {
-        job.reporter.layer_blocking(job.label(), LayerStatus::DownloadComplete);
         let file = self.stores.content.open_blob(&job.blob.digest)?;
         let mut metered = extracting(job, file, None);
         let unpacked = self.unpack(&mut metered, Some(&job.diff_id));
@@ -303,6 +293,19 @@ impl Resumed {
     fn at(offset: u64) -> Self {
         if offset > 0 { Self::Yes } else { Self::No }
     }
+}
+
+/// How far a blob was written.
+enum Written {
+    Whole,
+    Partial,
+}
+
+/// Who unpacks what is written.
+struct Follower<'a> {
+    pieces: sync_mpsc::SyncSender<Bytes>,
+    /// Set with the last piece.
+    is_down: &'a AtomicBool,
 }
 
 struct Sink {

@@ -216,7 +216,7 @@ impl Inner {
     }
 }
 
-fn abort(ingest: Ingest<'_>) {
+pub(crate) fn abort(ingest: Ingest<'_>) {
     if let Err(error) = ingest.abort() {
         let error = types::error::chain(&error);
         tracing::warn!(error, "cannot remove an unfinished layer blob");

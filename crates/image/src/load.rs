@@ -67,7 +67,7 @@ impl Images {
     /// Loads all images of an archive (plain, gzip or zstd).
     ///
     /// # Errors
-    /// [`ImageError::Archive`], [`ImageError::ArchiveDocument`], [`ImageError::DiffId`]; those of
+    /// [`ImageError::Archive`], [`ImageError::ArchiveDocument`], [`ImageError::Snapshot`] for a layer of another digest; those of
     /// the stores. Images before the faulty one stay loaded.
     pub async fn load(
         &self,

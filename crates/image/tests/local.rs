@@ -1,4 +1,5 @@
 //! Images without a registry: import, commit, names, removal, archives.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod support;
 
