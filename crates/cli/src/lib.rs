@@ -15,6 +15,7 @@ mod human;
 mod interactive;
 mod output;
 mod progress;
+mod reference;
 mod session;
 mod template;
 mod terminal;

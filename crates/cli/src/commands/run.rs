@@ -15,7 +15,7 @@ use crate::{
     failure::{self, Failure},
     grammar::Parsed,
     interactive::{Connection, End, forward_signals},
-    output,
+    output, reference,
     session::Session,
     terminal,
 };
@@ -98,7 +98,7 @@ pub(super) async fn create(
         host.console_size = [u32::from(rows), u32::from(columns)];
     }
     let (image, platform) = (flags.first().to_owned(), flags.text("platform"));
-    check_image(&image)?;
+    reference::check_name_or_id(&image)?;
     platform::check(platform)?;
     if policy == "always" {
         pull::for_run(session, flags, &image).await?;
@@ -126,14 +126,6 @@ pub(super) async fn create(
         file.write_all(created.id.as_bytes())?;
     }
     Ok(created.id)
-}
-
-/// A name of an image or the id of one.
-fn check_image(name: &str) -> anyhow::Result<()> {
-    match name.parse::<types::Reference>() {
-        Ok(_) | Err(types::ReferenceError::LooksLikeId(_)) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
 }
 
 fn is_image_missing(error: &ClientError) -> bool {

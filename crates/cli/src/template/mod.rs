@@ -6,7 +6,7 @@ mod indent;
 mod listing;
 mod tabwriter;
 
-pub use engine::{TemplateError, render_document};
+pub use engine::render_document;
 pub use indent::indent;
 pub use listing::{Column, Listing, Row};
 pub use tabwriter::align;
