@@ -11,7 +11,7 @@ use crate::{
     template::{Column, Listing, Row},
 };
 
-const COLUMNS: [Column; 10] = [
+const COLUMNS: [Column; 11] = [
     ("ID", "IMAGE ID"),
     ("Repository", "REPOSITORY"),
     ("Tag", "TAG"),
@@ -22,6 +22,7 @@ const COLUMNS: [Column; 10] = [
     ("Containers", "CONTAINERS"),
     ("VirtualSize", "SIZE"),
     ("SharedSize", "SHARED SIZE"),
+    ("UniqueSize", "UNIQUE SIZE"),
 ];
 
 const NONE: &str = "<none>";
@@ -84,7 +85,7 @@ fn rows(image: &ImageSummary, has_digests: bool, is_cut: bool) -> Vec<Row> {
     }
     for (name, digest) in &digests {
         if !tags.iter().any(|(tagged, _)| tagged == name) {
-            let digest = if has_digests { digest.clone() } else { NONE.to_owned() };
+            let digest = if has_digests { digest.clone() } else { String::new() };
             names.push((name.clone(), NONE.to_owned(), digest));
         }
     }
@@ -108,7 +109,8 @@ fn row(image: &ImageSummary, (name, tag, digest): (String, String, String), is_c
         ("CreatedAt", human::local_time(image.created)),
         ("Size", human::size(image.size)),
         ("Containers", known(image.containers, image.containers.to_string())),
-        ("VirtualSize", human::size(image.size)),
-        ("SharedSize", known(image.shared_size, human::size(image.shared_size))),
+        ("VirtualSize", human::size_with(image.size as f64, 4)),
+        ("UniqueSize", "N/A".to_owned()),
+        ("SharedSize", known(image.shared_size, human::size_with(image.shared_size as f64, 4))),
     ])
 }

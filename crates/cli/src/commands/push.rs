@@ -29,7 +29,7 @@ pub async fn run(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
         reference
     };
     let request = Request::post(format!("/images/{}/push", escape_path(&reference.name())))
-        .query("tag", reference.tag().unwrap_or(""))
+        .query_unless_empty("tag", reference.tag().unwrap_or(""))
         .header("X-Registry-Auth", session.registry_auth(&reference)?);
     let answer = session.client.send(request).await?;
     if is_quiet {

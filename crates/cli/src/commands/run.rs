@@ -26,13 +26,19 @@ pub async fn run(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
         let text = "conflicting options: cannot specify both --attach and --detach".to_owned();
         return Err(Failure::Text { text, code: 1 }.into());
     }
+    let has_input = Streams::of(flags).stdin;
+    if flags.flag("tty") && has_input && !flags.flag("detach") && !terminal::is_input() {
+        let text = "the input device is not a TTY".to_owned();
+        return Err(Failure::Text { text, code: 1 }.into());
+    }
     let document = document(session, flags)?;
     let id = create(session, flags, document).await.map_err(|e| explained(session, &e))?;
     if flags.flag("detach") {
         let keys = detach_keys(session, flags);
         let started = session.client.start_container(&id, keys).await;
-        started.map_err(|error| start_failure(session, error))?;
+        // The container is there, whether it started or not.
         output::line(&id)?;
+        started.map_err(|error| start_failure(session, error))?;
         return Ok(0);
     }
     attached(session, flags, &id).await

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use gtmpl_ng::Value;
 
 use super::{
-    engine::{Compiled, TemplateError, to_json},
+    engine::{Compiled, TemplateError, go_json},
     tabwriter::align,
 };
 
@@ -86,7 +86,7 @@ impl Listing {
             return self.custom_table(template.trim(), rows);
         }
         if format == "json" {
-            return Ok(rows.iter().map(|row| format!("{}\n", to_json(&row.value()))).collect());
+            return Ok(rows.iter().map(|row| format!("{}\n", go_json(&row.value()))).collect());
         }
         let template = Compiled::new(format)?;
         rows.iter().map(|row| Ok(template.render(row.value())? + "\n")).collect()
