@@ -1,6 +1,8 @@
 //! Holds `gantry` beside the `docker` CLI: both run the same command lines against the same engine,
 //! and must send the same requests, print the same and end with the same code.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod fake;
 
 use std::{

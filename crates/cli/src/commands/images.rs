@@ -45,7 +45,7 @@ pub async fn run(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
     let is_cut = !flags.flag("no-trunc");
     let rows: Vec<Row> = images
         .iter()
-        .flat_map(|image| rows(image, has_digests, is_cut))
+        .flat_map(|image| rows(image, has_digests, flags.flag("digests"), is_cut))
         .filter(|row| flags.flag("all") || !flags.flag("quiet") || row.fields.contains_key("ID"))
         .collect();
     let mut table = vec!["Repository", "Tag", "ID", "CreatedSince", "Size"];
@@ -58,7 +58,7 @@ pub async fn run(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
 }
 
 /// One row per tag; with digests one per tag and digest; a nameless image has one row.
-fn rows(image: &ImageSummary, has_digests: bool, is_cut: bool) -> Vec<Row> {
+fn rows(image: &ImageSummary, has_digests: bool, is_asked: bool, is_cut: bool) -> Vec<Row> {
     let split = |text: &String, at: char| {
         text.rsplit_once(at).map(|(name, rest)| (name.to_owned(), rest.to_owned()))
     };
@@ -85,7 +85,7 @@ fn rows(image: &ImageSummary, has_digests: bool, is_cut: bool) -> Vec<Row> {
     }
     for (name, digest) in &digests {
         if !tags.iter().any(|(tagged, _)| tagged == name) {
-            let digest = if has_digests { digest.clone() } else { String::new() };
+            let digest = if is_asked { digest.clone() } else { String::new() };
             names.push((name.clone(), NONE.to_owned(), digest));
         }
     }

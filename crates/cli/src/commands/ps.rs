@@ -68,7 +68,7 @@ pub async fn run(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
 
 /// Whether a format shows every field.
 fn is_whole(format: &str) -> bool {
-    format == "json" || format.replace(' ', "") == "{{json.}}"
+    format.replace(' ', "") == "{{json.}}"
 }
 
 const RAW: &str = "container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command}}\ncreated_at: {{.CreatedAt}}\nstate: {{- pad .State 1 0}}\nstatus: {{- pad .Status 1 0}}\nnames: {{.Names}}\nlabels: {{- pad .Labels 1 0}}\nports: {{- pad .Ports 1 0}}\n";

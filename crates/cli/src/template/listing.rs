@@ -41,7 +41,11 @@ impl Row {
         let mut fields: HashMap<String, Value> = self
             .fields
             .iter()
-            .map(|(name, text)| ((*name).to_owned(), Value::String(text.clone())))
+            .map(|(name, text)| match (*name, text.as_str()) {
+                // Docker has no text here but a missing document.
+                ("Platform", "") => ("Platform".to_owned(), Value::Nil),
+                (name, text) => (name.to_owned(), Value::String(text.to_owned())),
+            })
             .collect();
         let labels = self.labels.iter().map(|(k, v)| (k.clone(), Value::String(v.clone())));
         fields.insert("_labels".to_owned(), Value::Map(labels.collect()));
