@@ -160,6 +160,33 @@ fn a_missing_image_is_pulled() {
 }
 
 #[test]
+fn an_engine_behind_ssh_is_reached_through_dial_stdio() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let engine = FakeEngine::start(dir.path(), "1.55");
+    // Stands for ssh and the login shell on the far side.
+    let script = "#!/bin/sh\nwhile [ \"$1\" != -- ]; do shift; done\nshift 2\nexec sh -c \"$*\"\n";
+    let ssh = dir.path().join("ssh");
+    std::fs::write(&ssh, script).unwrap();
+    std::fs::set_permissions(&ssh, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let beside = Path::new(gantry()).parent().unwrap();
+    let path = format!("{}:{}:/usr/bin:/bin", dir.path().display(), beside.display());
+    let far = engine.host().replace("unix://", "ssh://me@far");
+    for (line, code, text) in [("ps -q", 0, "0123456789ab\n"), ("run exit003", 3, "out\n")] {
+        let output = Command::new(gantry())
+            .args(words(line))
+            .env("PATH", &path)
+            .env("GANTRY_HOST", &far)
+            .env("GANTRY_CONFIG", dir.path())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), text, "{output:?}");
+        assert_eq!(output.status.code(), Some(code));
+    }
+}
+
+#[test]
 fn nothing_listens() {
     let dir = tempfile::tempdir().unwrap();
     let output = Command::new(gantry())

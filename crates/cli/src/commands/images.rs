@@ -43,9 +43,10 @@ pub async fn run(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
     };
     let has_digests = flags.flag("digests") || format.contains(".Digest");
     let is_cut = !flags.flag("no-trunc");
+    let view = View { has_digests, is_asked: flags.flag("digests"), is_cut };
     let rows: Vec<Row> = images
         .iter()
-        .flat_map(|image| rows(image, has_digests, flags.flag("digests"), is_cut))
+        .flat_map(|image| rows(image, &view))
         .filter(|row| flags.flag("all") || !flags.flag("quiet") || row.fields.contains_key("ID"))
         .collect();
     let mut table = vec!["Repository", "Tag", "ID", "CreatedSince", "Size"];
@@ -57,8 +58,19 @@ pub async fn run(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
     Ok(0)
 }
 
+/// What the rows are to show.
+struct View {
+    /// Digests are among the fields.
+    has_digests: bool,
+    /// By `--digests`, not only by a template.
+    is_asked: bool,
+    /// Ids are cut.
+    is_cut: bool,
+}
+
 /// One row per tag; with digests one per tag and digest; a nameless image has one row.
-fn rows(image: &ImageSummary, has_digests: bool, is_asked: bool, is_cut: bool) -> Vec<Row> {
+fn rows(image: &ImageSummary, view: &View) -> Vec<Row> {
+    let View { has_digests, is_asked, is_cut } = *view;
     let split = |text: &String, at: char| {
         text.rsplit_once(at).map(|(name, rest)| (name.to_owned(), rest.to_owned()))
     };
