@@ -4,7 +4,7 @@
 
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
-use client::{Client, ClientError, Options, Request, TlsFiles, Verification};
+use gantry_client::{Client, ClientError, Options, Request, TlsFiles, Verification};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
