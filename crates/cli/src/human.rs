@@ -49,7 +49,9 @@ fn significant(number: f64, digits: usize) -> String {
     if number == 0.0 {
         return "0".to_owned();
     }
-    let exponent = number.abs().log10().floor() as i32;
+    // After rounding: 999.9 with three digits is 1e+03.
+    let rounded = format!("{:.*e}", digits - 1, number);
+    let exponent: i32 = rounded.split_once('e').and_then(|(_, e)| e.parse().ok()).unwrap_or(0);
     let digits_left = i32::try_from(digits).unwrap_or(4) - 1 - exponent;
     if digits_left < 0 {
         // More whole digits than are wanted: Go changes to an exponent.

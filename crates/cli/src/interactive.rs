@@ -94,12 +94,20 @@ async fn copy_output(
 ) -> anyhow::Result<()> {
     let mut out = Direct(stdout());
     if is_multiplexed {
-        stdcopy::demultiplex(from, &mut out, &mut Direct(stderr())).await?;
-        return Ok(());
+        let copied = stdcopy::demultiplex(from, &mut out, &mut Direct(stderr())).await;
+        return match copied {
+            Err(e) if e.kind() == std::io::ErrorKind::ConnectionReset => Ok(()),
+            result => Ok(result?),
+        };
     }
     let mut buffer = vec![0u8; 32 * 1024];
     loop {
-        match from.read(&mut buffer).await? {
+        let got = match from.read(&mut buffer).await {
+            // The engine closed while input was on its way: that is an end like any other.
+            Err(e) if e.kind() == std::io::ErrorKind::ConnectionReset => 0,
+            got => got?,
+        };
+        match got {
             0 => return Ok(()),
             got => {
                 out.write_all(&buffer[..got]).await?;

@@ -15,6 +15,7 @@ mod human;
 mod interactive;
 mod output;
 mod progress;
+mod reference;
 mod session;
 mod template;
 mod terminal;
@@ -53,6 +54,13 @@ fn dispatch(arguments: &[String]) -> anyhow::Result<u8> {
     if globals.parsed.flag("version") {
         output::line(&format!("Gantry version {}", session::VERSION))?;
         return Ok(0);
+    }
+    let level = globals.parsed.text("log-level");
+    if !matches!(
+        level,
+        "" | "debug" | "info" | "warn" | "warning" | "error" | "fatal" | "panic" | "trace"
+    ) {
+        return Err(refused(format!("Unable to parse logging level: {level}"), 1));
     }
     if words.is_empty() {
         output::error_line(&grammar::root_help());
@@ -93,7 +101,11 @@ fn help(words: &[String]) -> anyhow::Result<u8> {
 /// A group without one of its commands.
 fn group_only(group: &Command, word: Option<&str>) -> anyhow::Result<u8> {
     match word {
-        None | Some("--help" | "-h") => {
+        None => {
+            output::error_line(grammar::group_help(group).trim_end());
+            Ok(0)
+        }
+        Some("--help" | "-h") => {
             output::print(&grammar::group_help(group))?;
             Ok(0)
         }

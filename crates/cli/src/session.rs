@@ -36,9 +36,12 @@ impl Session {
     pub fn open(globals: &Parsed, typed: String) -> anyhow::Result<Self> {
         let directory = Directory::choose(globals.text("config"));
         let config = directory.load()?;
-        let choice = choose(globals, &directory, &config)?;
+        let endpoint = |error: anyhow::Error| {
+            anyhow::anyhow!("Failed to initialize: unable to resolve docker endpoint: {error:#}")
+        };
+        let choice = choose(globals, &directory, &config).map_err(endpoint)?;
         let client = Client::new(Options {
-            endpoint: choice.endpoint()?,
+            endpoint: choice.endpoint().map_err(endpoint)?,
             tls: choice.tls.clone(),
             version: debug_variable(),
             headers: config.http_headers.clone().into_iter().collect(),

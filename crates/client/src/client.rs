@@ -272,7 +272,8 @@ impl Client {
                 head.push_str(&format!("{name}: {value}\r\n"));
             }
         }
-        head.push_str("Content-Type: application/json\r\n\r\n");
+        let kind = if body_len == 0 { "text/plain" } else { "application/json" };
+        head.push_str(&format!("Content-Type: {kind}\r\n\r\n"));
         head
     }
 

@@ -37,7 +37,8 @@ pub enum WaitCondition {
 impl WaitCondition {
     fn as_str(self) -> &'static str {
         match self {
-            Self::NotRunning => "not-running",
+            // The default, which engines before 1.30 know only by its absence.
+            Self::NotRunning => "",
             Self::NextExit => "next-exit",
             Self::Removed => "removed",
         }
@@ -107,7 +108,8 @@ impl Client {
     /// # Errors
     /// As [`Client::send`].
     pub async fn wait(&self, id: &str, condition: WaitCondition) -> Result<Waiting, ClientError> {
-        let request = Request::post(container(id, "wait")).query("condition", condition.as_str());
+        let request = Request::post(container(id, "wait"))
+            .query_unless_empty("condition", condition.as_str());
         self.send(request).await.map(Waiting)
     }
 

@@ -2,7 +2,10 @@
 //!
 //! System roots are loaded only when verification is wanted and no CA file is there.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use rustls::{
     ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
@@ -35,11 +38,11 @@ pub struct TlsFiles {
     pub verification: Verification,
 }
 
-fn file_error(path: &PathBuf, reason: impl ToString) -> ClientError {
-    ClientError::TlsFile { path: path.clone(), reason: reason.to_string() }
+fn file_error(path: &Path, reason: impl ToString) -> ClientError {
+    ClientError::TlsFile { path: path.to_owned(), reason: reason.to_string() }
 }
 
-fn certificates(path: &PathBuf) -> Result<Vec<CertificateDer<'static>>, ClientError> {
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ClientError> {
     CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|e| file_error(path, e))

@@ -15,7 +15,7 @@ use crate::{
     grammar::Parsed,
     output,
     session::Session,
-    template::align,
+    template::align_with,
 };
 
 /// `port`.
@@ -31,14 +31,16 @@ pub async fn port(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
         let key = if wanted.contains('/') { wanted.clone() } else { format!("{wanted}/tcp") };
         let (number, protocol) = key.split_once('/').unwrap_or((&key, "tcp"));
         if number.parse::<u16>().is_err() {
-            bail!("Error: invalid port ({number}): invalid syntax");
+            bail!(
+                "Error: invalid port ({number}): strconv.ParseUint: parsing {number:?}: invalid syntax"
+            );
         }
         let bindings = ports.get(&format!("{number}/{}", protocol.to_lowercase()));
         match bindings {
             Some(Some(bindings)) if !bindings.is_empty() => {
                 lines.extend(bindings.iter().map(shown));
             }
-            _ => bail!("Error: No public port '{key}' published for {}", flags.first()),
+            _ => bail!("Error: No public port '{wanted}' published for {}", flags.first()),
         }
     } else {
         for (port, bindings) in ports {
@@ -75,7 +77,7 @@ pub async fn top(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
     let table: TopResponse = session.client.document(request).await?;
     let rows = std::iter::once(&table.titles).chain(&table.processes);
     let text: String = rows.map(|cells| format!("{}\n", cells.join("\t"))).collect();
-    output::print(&align(&text))?;
+    output::print(&align_with(&text, 20, 3))?;
     Ok(0)
 }
 

@@ -227,8 +227,8 @@ pub async fn remove(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
         if name == DEFAULT_CONTEXT {
             bail!("context {name:?} cannot be removed");
         }
-        if !is_forced {
-            store.get(name)?;
+        if !is_forced && !store.contains(name) {
+            bail!("context {name:?} does not exist");
         }
         if session.config.current_context == name {
             if !is_forced {

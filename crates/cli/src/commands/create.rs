@@ -1,7 +1,7 @@
 //! `create`.
 
 use super::run::{create, document};
-use crate::{container_options::build::create_request, grammar::Parsed, output, session::Session};
+use crate::{grammar::Parsed, output, session::Session};
 
 /// Runs the command.
 pub async fn run(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {

@@ -3,13 +3,12 @@
 use anyhow::bail;
 use client::{Request, escape_path};
 use engine_api::image::{ImageDeleteItem, ImageHistoryItem, ImagePruneReport};
-use types::Reference;
 
 use super::prune;
 use crate::{
     failure,
     grammar::Parsed,
-    human, output,
+    human, output, reference,
     session::Session,
     template::{Column, Listing, Row},
 };
@@ -17,18 +16,16 @@ use crate::{
 /// `tag`.
 pub async fn tag(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
     let (source, target) = (&flags.args[0], &flags.args[1]);
-    if let Err(error) = source.parse::<Reference>()
-        && !matches!(error, types::ReferenceError::LooksLikeId(_))
-    {
-        bail!("error parsing reference: {source:?} is not a valid repository/tag: {error}");
+    if let Err(error) = reference::check_name_or_id(source) {
+        bail!("Error parsing reference: {source:?} is not a valid repository/tag: {error:#}");
     }
-    let name = match target.parse::<Reference>() {
+    let name = match reference::parse(target) {
         Ok(name) if name.digest().is_some() => {
             bail!("refusing to create a tag with a digest reference")
         }
         Ok(name) => name.with_default_tag(),
         Err(error) => {
-            bail!("error parsing reference: {target:?} is not a valid repository/tag: {error}")
+            bail!("Error parsing reference: {target:?} is not a valid repository/tag: {error}")
         }
     };
     let request = Request::post(format!("/images/{}/tag", escape_path(source)))
@@ -95,7 +92,11 @@ pub async fn history(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
     };
     let rows: Vec<Row> = items.iter().map(row).collect();
     let table = vec!["ID", "CreatedSince", "CreatedBy", "Size", "Comment"];
-    let listing = Listing { columns: HISTORY.to_vec(), table, quiet: "ID" };
+    let mut columns = HISTORY.to_vec();
+    if !is_human {
+        columns[1].1 = "CREATED AT";
+    }
+    let listing = Listing { columns, table, quiet: "ID" };
     output::print(&listing.render(flags.text("format"), flags.flag("quiet"), &rows)?)?;
     Ok(0)
 }

@@ -11,7 +11,7 @@ use crate::{
     template::{Column, Listing, Row},
 };
 
-const COLUMNS: [Column; 10] = [
+const COLUMNS: [Column; 11] = [
     ("ID", "IMAGE ID"),
     ("Repository", "REPOSITORY"),
     ("Tag", "TAG"),
@@ -22,6 +22,7 @@ const COLUMNS: [Column; 10] = [
     ("Containers", "CONTAINERS"),
     ("VirtualSize", "SIZE"),
     ("SharedSize", "SHARED SIZE"),
+    ("UniqueSize", "UNIQUE SIZE"),
 ];
 
 const NONE: &str = "<none>";
@@ -42,9 +43,10 @@ pub async fn run(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
     };
     let has_digests = flags.flag("digests") || format.contains(".Digest");
     let is_cut = !flags.flag("no-trunc");
+    let view = View { has_digests, is_asked: flags.flag("digests"), is_cut };
     let rows: Vec<Row> = images
         .iter()
-        .flat_map(|image| rows(image, has_digests, is_cut))
+        .flat_map(|image| rows(image, &view))
         .filter(|row| flags.flag("all") || !flags.flag("quiet") || row.fields.contains_key("ID"))
         .collect();
     let mut table = vec!["Repository", "Tag", "ID", "CreatedSince", "Size"];
@@ -56,8 +58,19 @@ pub async fn run(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
     Ok(0)
 }
 
+/// What the rows are to show.
+struct View {
+    /// Digests are among the fields.
+    has_digests: bool,
+    /// By `--digests`, not only by a template.
+    is_asked: bool,
+    /// Ids are cut.
+    is_cut: bool,
+}
+
 /// One row per tag; with digests one per tag and digest; a nameless image has one row.
-fn rows(image: &ImageSummary, has_digests: bool, is_cut: bool) -> Vec<Row> {
+fn rows(image: &ImageSummary, view: &View) -> Vec<Row> {
+    let View { has_digests, is_asked, is_cut } = *view;
     let split = |text: &String, at: char| {
         text.rsplit_once(at).map(|(name, rest)| (name.to_owned(), rest.to_owned()))
     };
@@ -84,7 +97,7 @@ fn rows(image: &ImageSummary, has_digests: bool, is_cut: bool) -> Vec<Row> {
     }
     for (name, digest) in &digests {
         if !tags.iter().any(|(tagged, _)| tagged == name) {
-            let digest = if has_digests { digest.clone() } else { NONE.to_owned() };
+            let digest = if is_asked { digest.clone() } else { String::new() };
             names.push((name.clone(), NONE.to_owned(), digest));
         }
     }
@@ -108,7 +121,8 @@ fn row(image: &ImageSummary, (name, tag, digest): (String, String, String), is_c
         ("CreatedAt", human::local_time(image.created)),
         ("Size", human::size(image.size)),
         ("Containers", known(image.containers, image.containers.to_string())),
-        ("VirtualSize", human::size(image.size)),
-        ("SharedSize", known(image.shared_size, human::size(image.shared_size))),
+        ("VirtualSize", human::size_with(image.size as f64, 4)),
+        ("UniqueSize", "N/A".to_owned()),
+        ("SharedSize", known(image.shared_size, human::size_with(image.shared_size as f64, 4))),
     ])
 }

@@ -73,11 +73,24 @@ fn server(info: &SystemInfo) -> String {
     add(2, "Volume", names(info.plugins.volume.as_ref()));
     add(2, "Network", names(info.plugins.network.as_ref()));
     add(2, "Log", names(info.plugins.log.as_ref()));
+    if !info.cdi_spec_dirs.is_empty() {
+        add(1, "CDI spec directories", String::new());
+        for dir in &info.cdi_spec_dirs {
+            add(2, dir, String::new());
+        }
+    }
     add(1, "Swarm", info.swarm.local_node_state.clone());
     let runtimes: Vec<_> = info.runtimes.keys().cloned().collect();
     add(1, "Runtimes", runtimes.join(" "));
     add(1, "Default Runtime", info.default_runtime.clone());
     add(1, "Init Binary", info.init_binary.clone());
+    for (label, commit) in [
+        ("containerd version", &info.containerd_commit),
+        ("runc version", &info.runc_commit),
+        ("init version", &info.init_commit),
+    ] {
+        add(1, label, commit.id.clone());
+    }
     add(1, "Security Options", String::new());
     for option in &info.security_options {
         let (name, rest) = security(option);
@@ -111,7 +124,7 @@ fn server(info: &SystemInfo) -> String {
         }
     }
     rows.push((1, "Live Restore Enabled".to_owned(), info.live_restore_enabled.to_string()));
-    rows.iter().map(|(depth, label, value)| row(*depth, label, value)).collect()
+    rows.iter().map(|(depth, label, value)| row(*depth, label, value)).collect::<String>() + "\n"
 }
 
 fn row(depth: usize, label: &str, value: &str) -> String {

@@ -4,12 +4,15 @@ use client::{ClientError, Request, escape_path};
 use serde_json::value::RawValue;
 
 use crate::{
-    failure,
+    failure::{self, Failure},
     grammar::Parsed,
     output,
     session::Session,
-    template::{indent, render_document},
+    template::{check_template, indent, render_raw},
 };
+
+/// The exit code for a template that cannot be read.
+const BAD_TEMPLATE: u8 = 64;
 
 /// A kind of object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +91,7 @@ async fn find(
             Err(error) => return Err(error.into()),
         }
     }
-    anyhow::bail!("error: no such object: {name}")
+    anyhow::bail!("Error: No such object: {name}")
 }
 
 /// Not of this kind: not there, or not a name that the kind could have.
@@ -97,6 +100,11 @@ fn is_elsewhere(error: &ClientError) -> bool {
 }
 
 async fn inspect(session: &Session, flags: &Parsed, kinds: &[Kind]) -> anyhow::Result<u8> {
+    let format = flags.text("format");
+    if let Err(error) = check_template(format) {
+        let code = BAD_TEMPLATE;
+        return Err(Failure::Text { text: error.to_string(), code }.into());
+    }
     let mut found = Vec::new();
     let mut errors = Vec::new();
     for name in &flags.args {
@@ -105,7 +113,6 @@ async fn inspect(session: &Session, flags: &Parsed, kinds: &[Kind]) -> anyhow::R
             Err(error) => errors.push(failure::text(&error)),
         }
     }
-    let format = flags.text("format");
     if format.is_empty() {
         let documents: Vec<_> = found.iter().map(|document| document.get()).collect();
         output::line(&indent(&format!("[{}]", documents.join(","))))?;
@@ -114,8 +121,13 @@ async fn inspect(session: &Session, flags: &Parsed, kinds: &[Kind]) -> anyhow::R
         output::line(&format!("[{}]", documents.join(",")))?;
     } else {
         for document in &found {
-            let document = serde_json::from_str(document.get())?;
-            output::line(&render_document(format, &document)?)?;
+            match render_raw(format, document.get()) {
+                Ok(text) => output::line(&text)?,
+                Err(error) => {
+                    output::line("")?;
+                    errors.push(format!("template parsing error: {error}"));
+                }
+            }
         }
     }
     if errors.is_empty() {

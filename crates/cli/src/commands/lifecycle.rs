@@ -2,13 +2,16 @@
 
 use client::WaitCondition;
 
-use super::{each::each, run::code_of};
+use super::{
+    each::{each, together},
+    run::code_of,
+};
 use crate::{grammar::Parsed, session::Session};
 
 /// `stop` and `restart`.
 pub async fn stop(session: &Session, flags: &Parsed, action: &str) -> anyhow::Result<u8> {
     let timeout = flags.is_set("timeout").then(|| flags.int("timeout").to_string());
-    let all = flags.args.iter().map(|name| async {
+    together(&flags.args, async |name| {
         let done = session.client.container_action(name, action, |request| {
             let request = request.query_unless_empty("signal", flags.text("signal"));
             match &timeout {
@@ -16,20 +19,10 @@ pub async fn stop(session: &Session, flags: &Parsed, action: &str) -> anyhow::Re
                 None => request,
             }
         });
-        (name.as_str(), done.await)
-    });
-    // Side by side, because each may take its whole timeout.
-    let mut code = 0;
-    for (name, result) in futures_util::future::join_all(all).await {
-        match result {
-            Ok(()) => crate::output::line(name)?,
-            Err(error) => {
-                crate::output::error_line(&error.to_string());
-                code = 1;
-            }
-        }
-    }
-    Ok(code)
+        done.await?;
+        Ok(name.to_owned())
+    })
+    .await
 }
 
 /// `kill`.

@@ -10,7 +10,7 @@ use engine_api::{
 };
 
 use crate::{
-    config::{Credentials, DEFAULT_REGISTRY, shown_registry},
+    config::{Credentials, shown_registry},
     grammar::Parsed,
     output,
     session::Session,
@@ -129,12 +129,7 @@ fn line() -> anyhow::Result<String> {
 pub fn logout(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
     let server = shown_registry(flags.first());
     let store = Credentials::new(&session.directory);
-    if store.get(&server)?.is_none() {
-        output::line(&format!("Not logged in to {server}"))?;
-        return Ok(0);
-    }
-    let shown = if server == DEFAULT_REGISTRY { DEFAULT_REGISTRY } else { &server };
-    output::line(&format!("Removing login credentials for {shown}"))?;
+    output::line(&format!("Removing login credentials for {server}"))?;
     store.erase(&server)?;
     Ok(0)
 }

@@ -215,10 +215,10 @@ pub async fn connect(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
         link_local_ips: flags.list("link-local-ip").to_vec(),
     };
     let settings = EndpointSettings {
-        ipam_config: (ipam != EndpointIpamConfig::default()).then_some(ipam),
+        ipam_config: Some(ipam),
         links: some("link"),
-        aliases: some("alias"),
-        driver_opts: (!options.is_empty()).then_some(options),
+        aliases: Some(flags.list("alias").to_vec()),
+        driver_opts: Some(options),
         gw_priority: flags.int("gw-priority"),
         ..EndpointSettings::default()
     };

@@ -37,7 +37,7 @@ pub async fn run(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
         "" => session.config.format("psFormat"),
         format => format,
     };
-    let has_size = flags.flag("size") || format.contains(".Size");
+    let has_size = flags.flag("size") || format.contains(".Size") || is_whole(format);
     let (last, is_latest) = (flags.int("last"), flags.flag("latest"));
     let limit = if is_latest && last == -1 { 1 } else { last };
     let filters = filters::json(flags);
@@ -66,7 +66,12 @@ pub async fn run(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-const RAW: &str = "container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command}}\ncreated_at: {{.CreatedAt}}\nstate: {{- pad .State 1 0}}\nstatus: {{- pad .Status 1 0}}\nports: {{- pad .Ports 1 0}}\nnames: {{.Names}}\nlabels: {{- pad .Labels 1 0}}\n";
+/// Whether a format shows every field.
+fn is_whole(format: &str) -> bool {
+    format.replace(' ', "") == "{{json.}}"
+}
+
+const RAW: &str = "container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command}}\ncreated_at: {{.CreatedAt}}\nstate: {{- pad .State 1 0}}\nstatus: {{- pad .Status 1 0}}\nnames: {{.Names}}\nlabels: {{- pad .Labels 1 0}}\nports: {{- pad .Ports 1 0}}\n";
 
 fn row(container: &ContainerSummary, is_cut: bool) -> Row {
     let volumes = container.mounts.iter().filter(|mount| mount.driver == "local").count();

@@ -8,12 +8,13 @@ use crate::{
     grammar::Parsed,
     output,
     progress::{self, Sink},
+    reference,
     session::Session,
 };
 
 /// Runs the command.
 pub async fn run(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
-    let reference: Reference = parse(flags.first())?;
+    let reference = reference::parse(flags.first())?;
     let all = flags.flag("all-tags");
     if all && !reference.is_name_only() {
         bail!("tag can't be used with --all-tags/-a");
@@ -37,10 +38,6 @@ pub async fn run(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-fn parse(text: &str) -> anyhow::Result<Reference> {
-    Ok(text.parse()?)
-}
-
 async fn request(session: &Session, name: &Reference, platform: &str) -> anyhow::Result<Answer> {
     let tag = match (name.digest(), name.tag()) {
         (Some(digest), _) => digest.to_string(),
@@ -48,7 +45,7 @@ async fn request(session: &Session, name: &Reference, platform: &str) -> anyhow:
     };
     let request = Request::post("/images/create")
         .query("fromImage", name.name())
-        .query("tag", tag)
+        .query_unless_empty("tag", &tag)
         .query_unless_empty("platform", platform)
         .header("X-Registry-Auth", session.registry_auth(name)?);
     Ok(session.client.send(request).await?)
@@ -56,7 +53,7 @@ async fn request(session: &Session, name: &Reference, platform: &str) -> anyhow:
 
 /// Pulls what a container is to be made of; progress goes to standard error.
 pub async fn for_run(session: &Session, flags: &Parsed, image: &str) -> anyhow::Result<()> {
-    let reference = parse(image)?.with_default_tag();
+    let reference = reference::parse(image)?.with_default_tag();
     let answer = request(session, &reference, flags.text("platform")).await?;
     let sink = if flags.flag("quiet") { Sink::Nothing } else { Sink::Error };
     progress::show(answer, sink).await

@@ -1,20 +1,19 @@
 //! `push`.
 
-use anyhow::bail;
-use client::{Request, escape_path};
-use types::Reference;
-
 use crate::{
     grammar::Parsed,
     output,
     progress::{self, Sink},
+    reference,
     session::Session,
 };
+use anyhow::bail;
+use client::{Request, escape_path};
 
 /// Runs the command.
 pub async fn run(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
     super::platform::check(flags.text("platform"))?;
-    let reference: Reference = flags.first().parse()?;
+    let reference = reference::parse(flags.first())?;
     let (all, is_quiet) = (flags.flag("all-tags"), flags.flag("quiet"));
     if all && !reference.is_name_only() {
         bail!("tag can't be used with --all-tags/-a");
@@ -30,7 +29,7 @@ pub async fn run(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
         reference
     };
     let request = Request::post(format!("/images/{}/push", escape_path(&reference.name())))
-        .query("tag", reference.tag().unwrap_or(""))
+        .query_unless_empty("tag", reference.tag().unwrap_or(""))
         .header("X-Registry-Auth", session.registry_auth(&reference)?);
     let answer = session.client.send(request).await?;
     if is_quiet {

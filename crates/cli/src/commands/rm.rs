@@ -2,12 +2,12 @@
 
 use client::{Request, escape_path};
 
-use super::each::each;
+use super::each::together;
 use crate::{grammar::Parsed, session::Session};
 
 /// Runs the command.
 pub async fn run(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
-    each(&flags.args, "remove", async |name| {
+    together(&flags.args, async |name| {
         let name = name.trim_matches('/');
         let request = Request::delete(format!("/containers/{}", escape_path(name)))
             .query_if("force", flags.flag("force"))

@@ -15,7 +15,7 @@ use crate::{
     failure::{self, Failure},
     grammar::Parsed,
     interactive::{Connection, End, forward_signals},
-    output,
+    output, reference,
     session::Session,
     terminal,
 };
@@ -26,13 +26,19 @@ pub async fn run(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
         let text = "conflicting options: cannot specify both --attach and --detach".to_owned();
         return Err(Failure::Text { text, code: 1 }.into());
     }
+    let has_input = Streams::of(flags).stdin;
+    if flags.flag("tty") && has_input && !flags.flag("detach") && !terminal::is_input() {
+        let text = "the input device is not a TTY".to_owned();
+        return Err(Failure::Text { text, code: 1 }.into());
+    }
     let document = document(session, flags)?;
     let id = create(session, flags, document).await.map_err(|e| explained(session, &e))?;
     if flags.flag("detach") {
         let keys = detach_keys(session, flags);
         let started = session.client.start_container(&id, keys).await;
-        started.map_err(|error| start_failure(session, error))?;
+        // The container is there, whether it started or not.
         output::line(&id)?;
+        started.map_err(|error| start_failure(session, error))?;
         return Ok(0);
     }
     attached(session, flags, &id).await
@@ -98,7 +104,7 @@ pub(super) async fn create(
         host.console_size = [u32::from(rows), u32::from(columns)];
     }
     let (image, platform) = (flags.first().to_owned(), flags.text("platform"));
-    check_image(&image)?;
+    reference::check_name_or_id(&image)?;
     platform::check(platform)?;
     if policy == "always" {
         pull::for_run(session, flags, &image).await?;
@@ -126,14 +132,6 @@ pub(super) async fn create(
         file.write_all(created.id.as_bytes())?;
     }
     Ok(created.id)
-}
-
-/// A name of an image or the id of one.
-fn check_image(name: &str) -> anyhow::Result<()> {
-    match name.parse::<types::Reference>() {
-        Ok(_) | Err(types::ReferenceError::LooksLikeId(_)) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
 }
 
 fn is_image_missing(error: &ClientError) -> bool {

@@ -34,8 +34,7 @@ pub async fn run(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
     if let Ok(reference) = term.parse::<Reference>() {
         request = request.header("X-Registry-Auth", session.registry_auth(&reference)?);
     }
-    let mut items: Vec<ImageSearchItem> = session.client.document(request).await?;
-    items.sort_by_key(|item| std::cmp::Reverse(item.star_count));
+    let items: Vec<ImageSearchItem> = session.client.document(request).await?;
     let is_cut = !flags.flag("no-trunc");
     let mark = |flag: bool| if flag { "[OK]".to_owned() } else { String::new() };
     let row = |item: &ImageSearchItem| {

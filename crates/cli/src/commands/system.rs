@@ -15,7 +15,7 @@ use crate::{
     human, output,
     output::Direct,
     session::Session,
-    template::{Column, Listing, Row, render_document},
+    template::{Column, Listing, Row, render_raw},
 };
 
 /// `events`.
@@ -27,12 +27,13 @@ pub async fn events(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
     let mut answer = session.client.send(request).await?;
     let mut pending = BytesMut::new();
     let format = flags.text("format");
-    while let Some(values) = answer.documents::<serde_json::Value>(&mut pending).await? {
+    while let Some(values) =
+        answer.documents::<Box<serde_json::value::RawValue>>(&mut pending).await?
+    {
         for value in values {
             let text = match format {
-                "" => event_line(&engine_api::from_value(value)?),
-                "json" | "{{json .}}" => value.to_string(),
-                format => render_document(format, &value)?,
+                "" => event_line(&engine_api::from_slice(value.get().as_bytes())?),
+                format => render_raw(format, value.get())?,
             };
             output::line(&text)?;
         }
@@ -84,8 +85,8 @@ impl Usage {
             ("Type", self.kind.to_owned()),
             ("TotalCount", self.total.to_string()),
             ("Active", self.active.to_string()),
-            ("Size", human::size(self.size)),
-            ("Reclaimable", format!("{}{percent}", human::size(self.reclaimable))),
+            ("Size", human::size_with(self.size as f64, 4)),
+            ("Reclaimable", format!("{}{percent}", human::size_with(self.reclaimable as f64, 4))),
         ])
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     grammar::Parsed,
     output,
     session::{Session, VERSION},
-    template::{align, render_document},
+    template::{align_with, render_document, render_raw},
 };
 
 /// Runs the command.
@@ -39,7 +39,13 @@ pub async fn run(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
             },
             "Server": server.map(|(json, _)| json),
         });
-        output::line(&render_document(format, &document)?)?;
+        let raw = answer.as_ref().ok().and_then(|bytes| std::str::from_utf8(bytes).ok());
+        let text = match (format.replace(' ', "").as_str(), raw) {
+            // Whole, in the engine's own order.
+            ("{{json.Server}}", Some(raw)) => render_raw("{{json .}}", raw.trim())?,
+            _ => render_document(format, &document)?,
+        };
+        output::line(&text)?;
     }
     match answer {
         Ok(_) => Ok(0),
@@ -84,13 +90,14 @@ fn text(session: &Session, server: Option<&SystemVersion>) -> String {
             rows.push(format!("  Version:\t{}", component.version));
             let empty = engine_api::StringMap::new();
             let details = component.details.as_ref().unwrap_or(&empty);
-            rows.extend(detail_rows(details));
+            rows.extend(detail_rows(details, &component.name));
         }
     }
-    align(&(rows.join("\n") + "\n"))
+    align_with(&(rows.join("\n") + "\n"), 20, 1)
 }
 
-fn detail_rows(details: &engine_api::StringMap) -> Vec<String> {
+fn detail_rows(details: &engine_api::StringMap, name: &str) -> Vec<String> {
+    let commit = if name == "Engine" { "Git commit" } else { "GitCommit" };
     let get = |key: &str| details.get(key).map_or("", String::as_str);
     let mut rows = Vec::new();
     if details.contains_key("ApiVersion") {
@@ -100,8 +107,7 @@ fn detail_rows(details: &engine_api::StringMap) -> Vec<String> {
             get("MinAPIVersion")
         ));
     }
-    for (key, label) in
-        [("GoVersion", "Go version"), ("GitCommit", "GitCommit"), ("BuildTime", "Built")]
+    for (key, label) in [("GoVersion", "Go version"), ("GitCommit", commit), ("BuildTime", "Built")]
     {
         if !get(key).is_empty() {
             rows.push(format!("  {label}:\t{}", get(key)));

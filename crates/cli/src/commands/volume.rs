@@ -65,7 +65,7 @@ fn row(volume: &Volume) -> Row {
         ("Scope", volume.scope.clone()),
         ("Mountpoint", volume.mountpoint.clone()),
         ("Links", usage.map_or_else(none, |usage| usage.ref_count.to_string())),
-        ("Size", usage.map_or_else(none, |usage| human::size(usage.size))),
+        ("Size", usage.map_or_else(none, |usage| human::size_with(usage.size as f64, 4))),
         ("Availability", none()),
         ("Status", none()),
     ])

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::file::{ConfigFile, Directory, StoredAuth};
 
 /// The key of the default registry, as docker has it.
-pub const DEFAULT_REGISTRY: &str = "https://index.docker.io/v1/";
+const DEFAULT_REGISTRY: &str = "https://index.docker.io/v1/";
 
 /// The user name that says "the secret is a refresh token".
 const TOKEN_USER: &str = "<token>";

@@ -71,10 +71,10 @@ impl Directory {
     /// # Errors
     /// What the system says.
     pub fn save(&self, config: &ConfigFile) -> anyhow::Result<()> {
-        write_private(
-            &self.file(),
-            serde_json::to_string_pretty(config)?.replace("  ", "\t").as_bytes(),
-        )
+        let mut bytes = Vec::new();
+        let tabs = serde_json::ser::PrettyFormatter::with_indent(b"\t");
+        config.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, tabs))?;
+        write_private(&self.file(), &bytes)
     }
 }
 
@@ -167,9 +167,13 @@ mod tests {
     fn unknown_keys_survive_a_change() {
         let dir = tempfile::tempdir().unwrap();
         let home = Directory::choose(&dir.path().to_string_lossy());
-        std::fs::write(home.file(), r#"{"psFormat":"{{.ID}}","plugins":{"x":{"y":"1"}}}"#).unwrap();
+        std::fs::write(
+            home.file(),
+            r#"{"psFormat":"{{.ID}}  {{.Names}}","plugins":{"x":{"y":"1"}}}"#,
+        )
+        .unwrap();
         let mut config = home.load().unwrap();
-        assert_eq!(config.format("psFormat"), "{{.ID}}");
+        assert_eq!(config.format("psFormat"), "{{.ID}}  {{.Names}}");
         config.current_context = "far".into();
         home.save(&config).unwrap();
         let again = home.load().unwrap();

@@ -10,6 +10,6 @@ mod file;
 
 pub(crate) use context::check_name;
 pub use context::{Context, ContextStore, DEFAULT_CONTEXT, EndpointMeta};
-pub use credentials::{Credentials, DEFAULT_REGISTRY, registry_of, shown_registry};
+pub use credentials::{Credentials, registry_of, shown_registry};
 pub use endpoint::{Choice, choose};
 pub use file::{ConfigFile, Directory};

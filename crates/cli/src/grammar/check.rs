@@ -96,7 +96,7 @@ fn dns_search(text: &str) -> Result<String, String> {
 ///
 /// # Errors
 /// In docker's words.
-pub fn link_parts(text: &str) -> Result<(&str, &str), String> {
+fn link_parts(text: &str) -> Result<(&str, &str), String> {
     if text.is_empty() {
         return Err("empty string specified for links".to_owned());
     }

@@ -14,11 +14,9 @@ mod table;
 mod usage;
 mod value;
 
-pub use check::link_parts;
 pub use duration::parse_duration;
-pub use global::{Globals, parse_globals};
-pub use parser::{FlagError, Outcome, Parsed, parse};
-pub use size::{parse_decimal, parse_memory};
-pub use table::{Command, Flag, Found, aliases_of, commands, find, flags_of, group_members};
+pub use global::parse_globals;
+pub use parser::{Outcome, Parsed, parse};
+pub use size::parse_memory;
+pub use table::{Command, Found, find};
 pub use usage::{argument_error, command_help, flag_error, group_help, root_help};
-pub use value::{Kind, Value};

@@ -160,12 +160,12 @@ impl Reader<'_> {
         };
         let Some(flag) = self.flags.iter().find(|flag| flag.long == name).copied() else {
             return match name {
-                "help" => Ok(true),
+                "help" => Ok(!matches!(glued, Some("false" | "0"))),
                 _ => Err(FlagError(format!("unknown flag: --{name}"))),
             };
         };
         if name == "help" {
-            return Ok(true);
+            return Ok(!matches!(glued, Some("false" | "0")));
         }
         let value = match glued {
             Some(value) => value.to_owned(),

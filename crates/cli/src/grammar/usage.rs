@@ -17,7 +17,9 @@ fn usage_line(command: &Command, typed: &str) -> String {
     let mut text = String::new();
     for (index, form) in command.synopsis.split(';').enumerate() {
         let lead = if index == 0 { "Usage:  " } else { "\n\t" };
-        text.push_str(format!("{lead}{PROGRAM} {typed} {form}").trim_end_matches(' '));
+        // Further forms are shown under the short name.
+        let name = if index == 0 { typed } else { typed.rsplit(' ').next().unwrap_or(typed) };
+        text.push_str(format!("{lead}{PROGRAM} {name} {form}").trim_end_matches(' '));
     }
     text
 }

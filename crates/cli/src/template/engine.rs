@@ -14,7 +14,7 @@ pub enum TemplateError {
     #[error("template parsing error: {0}")]
     Parse(String),
     /// It asks for something that is not there.
-    #[error("template: {0}")]
+    #[error("{0}")]
     Execute(String),
 }
 
@@ -29,13 +29,15 @@ impl Compiled {
         let text = text.replace(".Label ", "label ._labels ");
         let mut template = Template::default();
         template.add_funcs(&functions::ALL);
-        template.parse(text).map_err(|e| TemplateError::Parse(e.to_string()))?;
+        template.parse(text).map_err(|e| TemplateError::Parse(gos_words(&e.to_string())))?;
         Ok(Self(template))
     }
 
     /// Runs it over `value`.
     pub(super) fn render(&self, value: Value) -> Result<String, TemplateError> {
-        self.0.render(&Context::from(value)).map_err(|e| TemplateError::Execute(e.to_string()))
+        self.0
+            .render(&Context::from(value))
+            .map_err(|e| TemplateError::Execute(gos_words(&e.to_string())))
     }
 }
 
@@ -100,7 +102,77 @@ fn convert(json: &Json, is_map: bool) -> Value {
     }
 }
 
-pub(super) fn to_json(value: &Value) -> Json {
+/// Errors in the words of Go's templates, as far as their kinds are known.
+fn gos_words(text: &str) -> String {
+    let mut parts = text.trim_start_matches("template: ").trim_start_matches(':').splitn(4, ':');
+    let (line, column) = (parts.next().unwrap_or("1"), parts.next().unwrap_or("1"));
+    let reason = match (parts.next(), parts.next()) {
+        (Some(_), Some(reason)) => reason.trim(),
+        _ => return format!("template: {text}"),
+    };
+    let column = column.trim().parse::<usize>().map_or(0, |column| column.saturating_sub(1));
+    match reason.strip_prefix("no field `").and_then(|rest| rest.split_once('`')) {
+        Some((name, _)) => format!(
+            "template: :{line}:{column}: executing \"\" at <.{name}>: map has no entry for key {name:?}"
+        ),
+        None => format!("template: :{line}: {reason}"),
+    }
+}
+
+/// Checks that a template can be read; the empty one and the directives always can.
+///
+/// # Errors
+/// [`TemplateError::Parse`].
+pub fn check_template(text: &str) -> Result<(), TemplateError> {
+    Compiled::new(text).map(drop)
+}
+
+/// Runs `template` over a document's text; `{{json .PATH}}` keeps the document's own order.
+///
+/// # Errors
+/// [`TemplateError`], also for a text that is no JSON.
+pub fn render_raw(template: &str, text: &str) -> Result<String, TemplateError> {
+    if let Some(found) = json_path(template).and_then(|path| part_of(text, path)) {
+        return Ok(escape_html(&found));
+    }
+    let document = serde_json::from_str(text).map_err(|e| TemplateError::Execute(e.to_string()))?;
+    render_document(template, &document)
+}
+
+/// The path of a template that is nothing but `{{json .PATH}}`.
+fn json_path(template: &str) -> Option<&str> {
+    let trimmed = template.trim();
+    if trimmed == "json" {
+        return Some(".");
+    }
+    let action = trimmed.strip_prefix("{{")?.strip_suffix("}}")?.trim();
+    let path = action.strip_prefix("json ")?.trim();
+    let is_path = path.starts_with('.')
+        && path.chars().all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '_');
+    is_path.then_some(path)
+}
+
+fn part_of(text: &str, path: &str) -> Option<String> {
+    let mut part: Box<serde_json::value::RawValue> = serde_json::from_str(text).ok()?;
+    for name in path.split('.').filter(|name| !name.is_empty()) {
+        let mut fields: HashMap<String, Box<serde_json::value::RawValue>> =
+            serde_json::from_str(part.get()).ok()?;
+        part = fields.remove(name)?;
+    }
+    Some(part.get().to_owned())
+}
+
+/// JSON as Go writes it: with the characters of HTML escaped.
+pub(super) fn go_json(value: &Value) -> String {
+    escape_html(&to_json(value).to_string())
+}
+
+/// These characters are found in JSON only within texts.
+fn escape_html(json: &str) -> String {
+    json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
+}
+
+fn to_json(value: &Value) -> Json {
     match value {
         Value::NoValue | Value::Nil | Value::Function(_) => Json::Null,
         Value::Bool(flag) => Json::Bool(*flag),
@@ -153,6 +225,6 @@ mod tests {
     fn mistakes_are_errors() {
         assert!(matches!(run("{{.Nosuch}}"), Err(TemplateError::Execute(_))));
         assert!(matches!(run("{{.Name"), Err(TemplateError::Parse(_))));
-        assert!(matches!(run("{{nosuch .Name}}"), Err(_)));
+        assert!(run("{{nosuch .Name}}").is_err());
     }
 }

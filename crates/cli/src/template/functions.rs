@@ -2,7 +2,7 @@
 
 use gtmpl_ng::{Func, FuncError, Value};
 
-use super::engine::to_json;
+use super::engine::go_json;
 
 /// All of them, by name.
 pub(super) const ALL: [(&str, Func); 12] = [
@@ -36,7 +36,7 @@ fn number(args: &[Value], at: usize, function: &str) -> Result<usize, FuncError>
 
 fn json(args: &[Value]) -> Result<Value, FuncError> {
     let value = args.first().ok_or_else(|| FuncError::AtLeastXArgs("json".to_owned(), 1))?;
-    Ok(Value::String(to_json(value).to_string()))
+    Ok(Value::String(go_json(value)))
 }
 
 fn join(args: &[Value]) -> Result<Value, FuncError> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use gtmpl_ng::Value;
 
 use super::{
-    engine::{Compiled, TemplateError, to_json},
+    engine::{Compiled, TemplateError, go_json},
     tabwriter::align,
 };
 
@@ -41,7 +41,11 @@ impl Row {
         let mut fields: HashMap<String, Value> = self
             .fields
             .iter()
-            .map(|(name, text)| ((*name).to_owned(), Value::String(text.clone())))
+            .map(|(name, text)| match (*name, text.as_str()) {
+                // Docker has no text here but a missing document.
+                ("Platform", "") => ("Platform".to_owned(), Value::Nil),
+                (name, text) => (name.to_owned(), Value::String(text.to_owned())),
+            })
             .collect();
         let labels = self.labels.iter().map(|(k, v)| (k.clone(), Value::String(v.clone())));
         fields.insert("_labels".to_owned(), Value::Map(labels.collect()));
@@ -86,7 +90,7 @@ impl Listing {
             return self.custom_table(template.trim(), rows);
         }
         if format == "json" {
-            return Ok(rows.iter().map(|row| format!("{}\n", to_json(&row.value()))).collect());
+            return Ok(rows.iter().map(|row| format!("{}\n", go_json(&row.value()))).collect());
         }
         let template = Compiled::new(format)?;
         rows.iter().map(|row| Ok(template.render(row.value())? + "\n")).collect()

@@ -6,7 +6,7 @@ mod indent;
 mod listing;
 mod tabwriter;
 
-pub use engine::{TemplateError, render_document};
+pub use engine::{check_template, render_document, render_raw};
 pub use indent::indent;
 pub use listing::{Column, Listing, Row};
-pub use tabwriter::align;
+pub use tabwriter::align_with;

@@ -7,13 +7,13 @@ const PADDING: usize = 3;
 
 /// Aligns the cells of `text`.
 #[must_use]
-pub fn align(text: &str) -> String {
-    align_with(text, MIN_WIDTH)
+pub(super) fn align(text: &str) -> String {
+    align_with(text, MIN_WIDTH, PADDING)
 }
 
-/// Aligns with another least width.
+/// Aligns with other measures.
 #[must_use]
-pub fn align_with(text: &str, min_width: usize) -> String {
+pub fn align_with(text: &str, min_width: usize, padding: usize) -> String {
     let ends_with_line = text.ends_with('\n');
     let lines: Vec<Vec<&str>> = text
         .strip_suffix('\n')
@@ -38,7 +38,7 @@ pub fn align_with(text: &str, min_width: usize) -> String {
                 .max()
                 .unwrap_or(0);
             // A column whose cells are all empty is dropped only with a flag docker does not use.
-            let width = (widest + PADDING).max(min_width);
+            let width = (widest + padding).max(min_width);
             for line in &mut widths[start..start + run] {
                 line[column] = width;
             }
