@@ -20,8 +20,9 @@ fn make_layout(dir: &Path) -> Vec<u8> {
         digest
     };
     let layer_file = dir.join("layer.tar");
-    let tar = Command::new("tar").args(["-C", "/bin", "-cf"]).arg(&layer_file).arg("busybox");
-    assert!({ tar }.status().unwrap().success());
+    let mut tar = Command::new("tar");
+    tar.args(["-C", "/bin", "-cf"]).arg(&layer_file).arg("busybox");
+    assert!(tar.status().unwrap().success());
     let layer = std::fs::read(layer_file).unwrap();
     let layer_digest = put(&layer);
     let config = format!(
@@ -66,7 +67,8 @@ fn skopeo_pushes_inspects_pulls_and_deletes() {
     assert!(!push("bob", &image).status.success());
     assert!(!skopeo(&["inspect", "--tls-verify=false", &image]).status.success());
     let pulled = format!("dir:{}", dir.join("pulled").display());
-    let from = ["copy", "--src-tls-verify=false", "--src-creds", &credentials];
+    // skopeo compressed the layer on its way here.
+    let from = ["copy", "--dest-decompress", "--src-tls-verify=false", "--src-creds", &credentials];
     must(skopeo(&[&from[..], &[&image, &pulled]].concat()));
     let name = digest(&layer).strip_prefix("sha256:").unwrap().to_owned();
     assert!(std::fs::read(dir.join("pulled").join(name)).unwrap() == layer);
@@ -100,7 +102,7 @@ fn docker_logs_in_and_is_refused_with_a_wrong_password() {
 fn serves_tls_and_stops_in_good_order() {
     let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let keys = tempfile::tempdir().unwrap();
-    let (certificate, key) = (keys.path().join("ca.crt"), keys.path().join("hub.key"));
+    let (certificate, key) = (keys.path().join("ca.crt"), keys.path().join("key.pem"));
     std::fs::write(&certificate, certified.cert.pem()).unwrap();
     std::fs::write(&key, certified.signing_key.serialize_pem()).unwrap();
     let (certificate, key) = (certificate.display().to_string(), key.display().to_string());

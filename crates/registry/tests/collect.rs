@@ -3,8 +3,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use blob_store::{BlobStore, MemoryStore};
 use bytes::Bytes;
-use gantry_blob_store::{BlobStore, MemoryStore};
 use gantry_registry::{
     Database, Limits, PutManifest, Registry, RegistryError, RepositoryName, SqliteCatalog,
     catalog::{Catalog, Pin, Target, Visibility},
@@ -142,7 +142,8 @@ async fn collecting_without_grace_never_breaks_an_acknowledged_image() {
         tokio::spawn(async move {
             loop {
                 collect_all(&setup).await;
-                tokio::task::yield_now().await;
+                // Leaves room for some pushes to get through.
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
         })
     };
@@ -151,7 +152,7 @@ async fn collecting_without_grace_never_breaks_an_acknowledged_image() {
             let setup = setup.clone();
             tokio::spawn(async move {
                 let mut acknowledged = 0;
-                for n in 0..40_u32 {
+                for n in 0..60_u32 {
                     let repository = name(&format!("a/r{}", worker % 2));
                     let layer = format!("layer {}", n % 5);
                     if let Ok(image) =
