@@ -163,6 +163,8 @@ fn refuses_what_does_not_fit() {
     assert_eq!(code(post("md5:abc", b"b")), invalid(400, "DIGEST_INVALID"));
     let large = pattern(1_000_001);
     assert_eq!(code(post(&digest(&large), &large)), invalid(413, "SIZE_INVALID"));
+    let ingests = hub.data().join("blobs/ingest");
+    assert_eq!(std::fs::read_dir(ingests).unwrap().count(), 0);
 
     for path in
         ["/v2/../../etc/tags/list", "/v2/alice%2f..%2f..%2fetc/tags/list", "/v2/A/tags/list"]
