@@ -27,7 +27,7 @@ const MAX_BLOCKING_THREADS: usize = 32;
 
 /// Hashing a password takes 19 MiB at once, which must not stay with whichever thread did it.
 const ALLOCATOR: sys::allocator::Limits =
-    sys::allocator::Limits { arenas: 2, map_from_bytes: 4 << 20, trim_bytes: 1 << 20 };
+    sys::allocator::Limits { arenas: 2, map_from_bytes: 1 << 20, trim_bytes: 1 << 20 };
 
 /// Serves until told to stop.
 pub fn run(options: Box<ServeOptions>) -> anyhow::Result<()> {
@@ -73,7 +73,7 @@ async fn serve(settings: &Settings, port_file: Option<&Path>) -> anyhow::Result<
         None => None,
     };
     let Data { hub, database } = Data::open_for_serving(settings).await?;
-    let collector = collect_for_ever(hub.registry().clone(), settings.gc_interval);
+    let collector = tidy_for_ever(hub.registry().clone(), settings.gc_interval);
     let router = hub_http::router(App { hub, public_url: settings.public_url.clone() });
     let stop = Stop::new();
     let server = Server::bind(settings.listen, tls, router, &stop).await?;
@@ -102,8 +102,9 @@ fn announce(server: &Server, port_file: Option<&Path>) -> anyhow::Result<()> {
     out.flush().context("cannot write to standard output")
 }
 
-/// Collects garbage now and then; a failed round is logged and tried again.
-fn collect_for_ever(registry: Registry, interval: Duration) -> JoinHandle<()> {
+/// Collects garbage now and then, and returns memory that a busy time left behind. A failed round
+/// is logged and tried again.
+fn tidy_for_ever(registry: Registry, interval: Duration) -> JoinHandle<()> {
     tokio::spawn(async move {
         let mut ticks = tokio::time::interval(interval);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -114,6 +115,7 @@ fn collect_for_ever(registry: Registry, interval: Duration) -> JoinHandle<()> {
                 Ok(collected) => tracing::info!(?collected, "collected garbage"),
                 Err(error) => tracing::error!(error = chain(&error), "collection failed"),
             }
+            sys::allocator::release();
         }
     })
 }

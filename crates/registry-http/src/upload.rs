@@ -33,7 +33,11 @@ pub(crate) async fn begin(
     let digest = parameters.get("digest").map(parse_digest).transpose()?;
     let mut appender = call.registry.begin_upload(name).await?;
     if let Some(digest) = digest {
-        receive(&mut appender, body).await?;
+        if let Err(failure) = receive(&mut appender, body).await {
+            // Nobody was told its name, so nobody can go on with it.
+            appender.abort().await?;
+            return Err(failure);
+        }
         appender.finish(&digest).await?;
         return Ok(created(name, &digest));
     }

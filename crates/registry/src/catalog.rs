@@ -240,6 +240,8 @@ pub trait Catalog: Send + Sync + 'static {
     async fn add_upload(&self, name: &RepositoryName, id: &UploadId) -> Result<()>;
     /// Whether the upload is one of the repository's.
     async fn has_upload(&self, name: &RepositoryName, id: &UploadId) -> Result<bool>;
+    /// Lists at most `limit` uploads begun before `before`.
+    async fn uploads_begun(&self, before: i64, limit: u32) -> Result<Vec<UploadId>>;
     /// Forgets an upload.
     async fn remove_upload(&self, id: &UploadId) -> Result<()>;
 

@@ -204,6 +204,10 @@ impl Catalog for SqliteCatalog {
         upload::has(&self.database, name, id).await
     }
 
+    async fn uploads_begun(&self, before: i64, limit: u32) -> Result<Vec<UploadId>> {
+        upload::begun(&self.database, before, limit).await
+    }
+
     async fn remove_upload(&self, id: &UploadId) -> Result<()> {
         upload::remove(&self.database, id).await
     }

@@ -67,6 +67,18 @@ impl Registry {
                 expired += 1;
             }
         }
+        self.forget_lost_uploads().await?;
         Ok(expired)
+    }
+
+    /// Rows whose bytes never came or went with a disk.
+    async fn forget_lost_uploads(&self) -> Result<(), RegistryError> {
+        let before = seconds(SystemTime::now() - self.limits.upload_expiry);
+        for id in self.catalog.uploads_begun(before, BATCH).await? {
+            if self.blobs.upload(&id).await?.is_none() {
+                self.catalog.remove_upload(&id).await?;
+            }
+        }
+        Ok(())
     }
 }

@@ -149,6 +149,15 @@ impl Appender {
         Ok(self.upload.suspend().await?)
     }
 
+    /// Gives the upload up.
+    ///
+    /// # Errors
+    /// [`RegistryError::Blobs`], [`RegistryError::Catalog`].
+    pub async fn abort(self) -> Result<(), RegistryError> {
+        self.upload.abort().await?;
+        Ok(self.registry.catalog.remove_upload(&self.id).await?)
+    }
+
     /// Verifies the bytes, makes them a blob and links it to the repository. When this returns,
     /// the blob is durable.
     ///

@@ -2,7 +2,7 @@
 
 use blob_store::UploadId;
 
-use super::{Database, Result};
+use super::{Database, Result, parse};
 use crate::RepositoryName;
 
 pub(super) async fn add(db: &Database, name: &RepositoryName, id: &UploadId) -> Result<()> {
@@ -24,6 +24,17 @@ pub(super) async fn has(db: &Database, name: &RepositoryName, id: &UploadId) -> 
             .fetch_optional(db.reader())
             .await?;
     Ok(found.is_some())
+}
+
+pub(super) async fn begun(db: &Database, before: i64, limit: u32) -> Result<Vec<UploadId>> {
+    let ids: Vec<String> = sqlx::query_scalar(
+        "SELECT id FROM uploads WHERE created_at < ? ORDER BY created_at LIMIT ?",
+    )
+    .bind(before)
+    .bind(limit)
+    .fetch_all(db.reader())
+    .await?;
+    ids.into_iter().map(|id| parse("upload id", id)).collect()
 }
 
 pub(super) async fn remove(db: &Database, id: &UploadId) -> Result<()> {
