@@ -30,6 +30,7 @@ pub fn detach() -> io::Result<()> {
         Ok(_) | Err(rustix::io::Errno::PERM) => {}
         Err(errno) => return Err(errno.into()),
     }
+    sys::signal::reset_thread_signals()?;
     // Any pid means "on".
     set_child_subreaper(Some(getpid()))?;
     rustix::process::chdir("/")?;

@@ -159,7 +159,8 @@ impl Supervisor {
                     || self.engines.iter().any(|engine| !engine.is_flushed());
                 !is_waiting || Instant::now() >= deadline
             }
-            (State::Idle, None) => self.engines.is_empty(),
+            // The first engine may yet have to come.
+            (State::Idle, None) => self.engines.is_empty() && self.next_engine > 0,
             _ => false,
         }
     }
