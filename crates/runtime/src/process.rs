@@ -73,7 +73,7 @@ type Limit = (Resource, rustix::process::Rlimit);
 
 fn set_limits(target: Option<Pid>, limits: &[Limit]) -> Result<(), RuntimeError> {
     for (resource, value) in limits {
-        rustix::process::prlimit(target, *resource, value.clone()).map_err(|e| {
+        rustix::process::prlimit(target, *resource, *value).map_err(|e| {
             RuntimeError::system("error setting rlimit", format!("{resource:?}"), e)
         })?;
     }
@@ -209,13 +209,13 @@ impl ProcessPlan {
     }
 
     fn apply_labels(&self, host_proc: BorrowedFd<'_>) -> Result<(), RuntimeError> {
-        if let Some(profile) = &self.apparmor_profile {
-            if Path::new("/sys/module/apparmor/parameters/enabled").exists() {
-                let text = format!("exec {profile}");
-                return write_attribute(host_proc, "self/attr/apparmor/exec", &text)
-                    .or_else(|_| write_attribute(host_proc, "self/attr/exec", &text))
-                    .map_err(|e| RuntimeError::system("apply apparmor profile", profile, e));
-            }
+        if let Some(profile) = &self.apparmor_profile
+            && Path::new("/sys/module/apparmor/parameters/enabled").exists()
+        {
+            let text = format!("exec {profile}");
+            return write_attribute(host_proc, "self/attr/apparmor/exec", &text)
+                .or_else(|_| write_attribute(host_proc, "self/attr/exec", &text))
+                .map_err(|e| RuntimeError::system("apply apparmor profile", profile, e));
         }
         if let Some(label) = &self.selinux_label {
             write_attribute(host_proc, "self/attr/exec", label)
@@ -297,10 +297,10 @@ impl ProcessPlan {
 
     /// Child: loads a late filter and executes; comes back only with an error.
     pub(crate) fn execute(&self, program: &CString) -> RuntimeError {
-        if let (Some(filter), true) = (&self.filter, self.no_new_privileges) {
-            if let Err(error) = filter.load() {
-                return error;
-            }
+        if let (Some(filter), true) = (&self.filter, self.no_new_privileges)
+            && let Err(error) = filter.load()
+        {
+            return error;
         }
         let (Ok(args), Ok(env)) = (to_c(&self.args), to_c(&self.env)) else {
             return RuntimeError::InitVanished; // `new` has checked for NUL bytes

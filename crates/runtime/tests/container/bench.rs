@@ -157,6 +157,15 @@ impl Bench {
 
     /// Creates the container with the given streams.
     pub fn create(&self, stdio: Stdio) -> Result<runtime::Created, RuntimeError> {
+        self.create_with(stdio, None)
+    }
+
+    /// Creates it with a compiled filter.
+    pub fn create_with(
+        &self,
+        stdio: Stdio,
+        seccomp: Option<&[u8]>,
+    ) -> Result<runtime::Created, RuntimeError> {
         let rootfs = self.rootfs();
         let bundle = self.path("bundle");
         runtime::create(Launch {
@@ -166,7 +175,7 @@ impl Bench {
             bundle: &bundle,
             stdio,
             namespaces: BTreeMap::new(),
-            seccomp: None,
+            seccomp,
             cgroup: &self.cgroup,
             console_size: Some((101, 33)),
             init_binary: None,
