@@ -42,7 +42,7 @@ pub(crate) enum State {
 /// A container that runs.
 #[derive(Debug)]
 pub(crate) struct Container {
-    pub(crate) backend: Box<dyn Backend>,
+    pub(crate) backend: Backend,
     pub(crate) started_at_nanos: i64,
     pub(crate) is_paused: bool,
     pub(crate) memory: Memory,

@@ -283,7 +283,8 @@ pub struct ExitRecord {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "event")]
 pub enum Event {
-    /// Init has ended, its output is drained into the log, the exit record is written.
+    /// Init has ended, its output is drained into the log, the exit record is written. Cgroup and
+    /// mounts may be there until a [`Request::Release`] is answered.
     Exited(ExitRecord),
     /// An exec's process has ended and its output is drained. Ends that no engine was there to
     /// hear are told to the next one, after [`Hello`].
