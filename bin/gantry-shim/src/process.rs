@@ -23,8 +23,8 @@ use crate::{
     log::Log,
     poller::{Poller, Token},
     stream::{
-        Client, Framing, Input, InputPolicy, InputState, OurEnds, Output, QUEUE_LIMIT_BYTES,
-        ReadOutcome, StreamKind,
+        Client, Framing, Input, InputPolicy, OurEnds, Output, QUEUE_LIMIT_BYTES, ReadOutcome,
+        StreamKind,
     },
 };
 
