@@ -12,6 +12,7 @@ use std::{
 };
 
 use container::{log_path, make_rootfs, start};
+use shim_client::{Shim, ShimConfig};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -23,7 +24,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     let root = tempfile::tempdir_in("/dev/shm")?;
     make_rootfs(&root.path().join("rootfs"))?;
-    let mut phases = [const { Vec::<Duration>::new() }; 3];
+    let mut phases = [const { Vec::<Duration>::new() }; 4];
     for number in 0..count {
         let begin = Instant::now();
         let (shim, mut events) = start(&binary, root.path(), number, "exit 0").await?;
@@ -34,8 +35,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
         phases[0].push(started - begin);
         phases[1].push(exited - started);
         phases[2].push(exited.elapsed());
+        let spawned = Instant::now();
+        let dir = root.path().join(format!("spare{number}"));
+        let (spare, _events) = Shim::spawn(&ShimConfig { binary: binary.clone(), dir })?;
+        spare.hello().await?;
+        phases[3].push(spawned.elapsed());
     }
-    for (name, mut times) in ["start", "run and exit", "release"].into_iter().zip(phases) {
+    for (name, mut times) in
+        ["start", "run and exit", "release", "spawn alone"].into_iter().zip(phases)
+    {
         times.sort_unstable();
         println!("{name}: median {:?} of {count}", times[times.len() / 2]);
     }

@@ -5,18 +5,34 @@ use std::{
     os::fd::{AsFd, OwnedFd, RawFd},
 };
 
+use crate::arguments::Arguments;
 use rustix::{
     fs::{Mode, OFlags, open},
     process::{Pid, getpid, set_child_subreaper, setsid},
 };
 
-/// Takes the engine's connection and closes every other descriptor that was inherited.
+/// What the engine hands over at the start.
+#[derive(Debug)]
+pub struct Inheritance {
+    /// A connection to the engine.
+    pub connection: Option<OwnedFd>,
+    /// The shim's directory.
+    pub directory: Option<OwnedFd>,
+}
+
+/// Takes what was handed over by number and closes every other descriptor that was inherited.
 ///
 /// # Errors
-/// When `connection` is not open.
-pub fn keep_only(connection: Option<RawFd>) -> io::Result<Option<OwnedFd>> {
-    let kept = connection.map(sys::descriptor::duplicate).transpose()?;
-    sys::descriptor::close_inherited(kept)
+/// When one of them is not open.
+pub fn keep_only(arguments: &Arguments) -> io::Result<Inheritance> {
+    let take = |number: Option<RawFd>| number.map(sys::descriptor::duplicate).transpose();
+    let (connection, directory) = (take(arguments.connection)?, take(arguments.dir_handle)?);
+    let has = (connection.is_some(), directory.is_some());
+    let kept = [connection, directory].into_iter().flatten().collect();
+    let mut kept = sys::descriptor::close_inherited(kept)?.into_iter();
+    let connection = if has.0 { kept.next() } else { None };
+    let directory = if has.1 { kept.next() } else { None };
+    Ok(Inheritance { connection, directory })
 }
 
 /// Becomes a session of its own, the parent of every orphan below it, at `/`, with nothing on the
@@ -30,6 +46,7 @@ pub fn detach() -> io::Result<()> {
         Ok(_) | Err(rustix::io::Errno::PERM) => {}
         Err(errno) => return Err(errno.into()),
     }
+    sys::signal::reset_thread_signals()?;
     // Any pid means "on".
     set_child_subreaper(Some(getpid()))?;
     rustix::process::chdir("/")?;

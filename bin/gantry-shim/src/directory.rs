@@ -39,6 +39,12 @@ impl Directory {
         Ok(Self { handle: open(path, flags, Mode::empty())? })
     }
 
+    /// Takes it as it was inherited.
+    #[must_use]
+    pub fn from_handle(handle: OwnedFd) -> Self {
+        Self { handle }
+    }
+
     /// Another handle to it.
     ///
     /// # Errors

@@ -107,11 +107,14 @@ impl Supervisor {
         {
             self.complaints.add("stop watching memory", &error);
         }
-        if let Err(failure) = container.backend.delete() {
+        // Told first: taking mounts and cgroup apart takes milliseconds. A release comes after it.
+        let ended = std::mem::replace(&mut self.state, State::Exited(record.clone()));
+        self.tell(Event::Exited(record));
+        if let State::Running(mut container) = ended
+            && let Err(failure) = container.backend.delete()
+        {
             self.complaints.add_text(&failure.message);
         }
-        self.state = State::Exited(record.clone());
-        self.tell(Event::Exited(record));
     }
 
     /// The cgroup's memory ran out; looks for the kill that follows, now and soon.

@@ -16,7 +16,6 @@ pub mod directory;
 mod ending;
 mod engine;
 mod failure;
-mod launcher;
 pub mod log;
 mod memory_watch;
 pub mod poller;

@@ -17,7 +17,9 @@ fn main() -> ExitCode {
     let arguments = match Arguments::parse(std::env::args_os().skip(1)) {
         Ok(arguments) => arguments,
         Err(error) => {
-            eprintln!("gantry-shim: {error}\nusage: gantry-shim --dir DIR [--connection-fd N]");
+            eprintln!(
+                "gantry-shim: {error}\nusage: gantry-shim --dir DIR [--dir-fd N] [--connection-fd N]"
+            );
             return ExitCode::from(USAGE);
         }
     };
@@ -32,15 +34,19 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> io::Result<()> {
     // First thing: takes descriptors away that nothing here owns.
-    let engine = detachment::keep_only(arguments.connection)?;
+    let inherited = detachment::keep_only(&arguments)?;
     sys::heap::prefer_small();
-    let directory = Directory::open(&arguments.dir)?;
+    let directory = match inherited.directory {
+        Some(handle) => Directory::from_handle(handle),
+        None => Directory::open(&arguments.dir)?,
+    };
     let listener = directory.listen()?;
     directory.write_pid()?;
     detachment::detach()?;
     complain_about_panics(&directory)?;
     let complaints = Complaints::new(directory.try_clone_handle()?);
-    let served = Supervisor::new(Setup { directory, listener, engine }).and_then(Supervisor::run);
+    let served = Supervisor::new(Setup { directory, listener, engine: inherited.connection })
+        .and_then(Supervisor::run);
     served.inspect_err(|error| complaints.add("supervise", error))
 }
 

@@ -3,6 +3,8 @@
 //! It is finished when it has been reaped *and* its output has been read to the end, so that
 //! nothing it wrote is missing from the log when its exit is told.
 
+mod clients;
+
 use std::{
     io,
     os::fd::{AsFd as _, OwnedFd},
@@ -13,14 +15,16 @@ use rustix::termios::{Winsize, tcsetwinsize};
 use shim_protocol::AttachStreams;
 use types::ExecId;
 
+pub use clients::ClientReadiness;
+
 use crate::{
     buffers::Buffers,
     complaints::Complaints,
     log::Log,
     poller::{Poller, Token},
     stream::{
-        Client, Framing, Input, InputPolicy, InputState, OurEnds, Output, QUEUE_LIMIT_BYTES,
-        ReadOutcome, StreamKind,
+        Client, Framing, Input, InputPolicy, OurEnds, Output, QUEUE_LIMIT_BYTES, ReadOutcome,
+        StreamKind,
     },
 };
 
@@ -256,113 +260,6 @@ impl Process {
         Ok(())
     }
 
-    /// Serves a client's socket.
-    ///
-    /// # Errors
-    /// Those of the poll set.
-    pub fn serve_client(
-        &mut self,
-        number: u16,
-        readiness: ClientReadiness,
-        around: &mut Surroundings<'_>,
-    ) -> io::Result<()> {
-        let Some(client) = self.clients.iter_mut().find(|client| client.number == number) else {
-            return Ok(());
-        };
-        let flushed = client.flush();
-        if flushed.is_err() || client.is_done() {
-            self.drop_client(number, around.poller)?;
-            return self.settle(around.poller);
-        }
-        match readiness {
-            ClientReadiness::Readable => self.pump_input(number, around)?,
-            ClientReadiness::HungUp => client.hang_up(),
-            ClientReadiness::Writable => {}
-        }
-        self.let_go(number, around.poller)?;
-        self.settle(around.poller)
-    }
-
-    /// Drops a client that is gone, unless it has left input that can still be passed on.
-    fn let_go(&mut self, number: u16, poller: &Poller) -> io::Result<()> {
-        let may_have_input = self.input.is_some();
-        let is_of_no_use = self.clients.iter().any(|client| {
-            client.number == number
-                && client.is_hung_up()
-                && !(client.gives_input() && may_have_input)
-        });
-        if is_of_no_use { self.drop_client(number, poller) } else { Ok(()) }
-    }
-
-    fn pump_input(&mut self, number: u16, around: &mut Surroundings<'_>) -> io::Result<()> {
-        let Some(client) = self.clients.iter_mut().find(|client| client.number == number) else {
-            return Ok(());
-        };
-        let Some(input) = self.input.as_mut().filter(|input| input.is_ready()) else {
-            return Ok(());
-        };
-        if !client.gives_input() {
-            return Ok(());
-        }
-        let mut buffer = around.buffers.take_read();
-        let outcome = client.read(&mut buffer);
-        let state = match outcome {
-            Ok(ReadOutcome::Bytes(count)) => input.write(&buffer[..count], around.poller),
-            Ok(ReadOutcome::Empty) => Ok(InputState::Open),
-            Ok(ReadOutcome::End) => {
-                client.end_input();
-                input.client_ended(around.poller)
-            }
-            Err(_) => {
-                around.buffers.give_back(buffer);
-                return self.drop_client(number, around.poller);
-            }
-        };
-        around.buffers.give_back(buffer);
-        self.conclude_input(state, around)
-    }
-
-    /// Standard input has room again.
-    ///
-    /// # Errors
-    /// Those of the poll set.
-    pub fn flush_input(&mut self, around: &mut Surroundings<'_>) -> io::Result<()> {
-        let Some(input) = &mut self.input else { return Ok(()) };
-        let state = input.flush(around.poller);
-        self.conclude_input(state, around)?;
-        self.settle(around.poller)
-    }
-
-    fn conclude_input(
-        &mut self,
-        state: io::Result<InputState>,
-        around: &Surroundings<'_>,
-    ) -> io::Result<()> {
-        match state {
-            Ok(InputState::Open) => return Ok(()),
-            Ok(InputState::Finished) => {}
-            Err(error) => around.complaints.add("write the input of a process", &error),
-        }
-        self.input.take().map_or(Ok(()), |input| input.close(around.poller))
-    }
-
-    fn drop_client(&mut self, number: u16, poller: &Poller) -> io::Result<()> {
-        let Some(at) = self.clients.iter().position(|client| client.number == number) else {
-            return Ok(());
-        };
-        let client = self.clients.swap_remove(at);
-        let gave_input = client.gives_input();
-        client.close(poller)?;
-        if gave_input
-            && let Some(input) = &mut self.input
-            && !matches!(input.client_ended(poller), Ok(InputState::Open))
-            && let Some(input) = self.input.take()
-        {
-            input.close(poller)?;
-        }
-        Ok(())
-    }
-
     /// Notes the end of the process.
     ///
     /// # Errors
@@ -458,15 +355,4 @@ impl Process {
     pub fn has_clients(&self) -> bool {
         !self.clients.is_empty()
     }
-}
-
-/// Why a client's socket is served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClientReadiness {
-    /// It has input, or its input has ended.
-    Readable,
-    /// It has room.
-    Writable,
-    /// Both directions are closed.
-    HungUp,
 }

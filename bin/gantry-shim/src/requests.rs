@@ -8,8 +8,8 @@ use shim_protocol::{Answer, AttachStreams, ExecRequest, Failure, Request, StartR
 use types::ExecId;
 
 use crate::{
-    backend::{Launch, Launched},
-    failure, launcher,
+    backend::{Backend, Launch, Launched},
+    failure,
     log::{Log, Timestamp},
     poller::{Token, Watch},
     process::{NewProcess, Process},
@@ -76,7 +76,7 @@ impl Supervisor {
         };
         let plumbing = plumbing(is_terminal, prepared.source)?;
         let launch = Launch { request: start, namespaces, stdio: plumbing.child };
-        let (mut backend, launched) = launcher::start(launch)?;
+        let (mut backend, launched) = Backend::start(launch)?;
         let started_at_nanos = Timestamp::now().unix_nanos();
         let pid = match self.supervise(prepared, launched, plumbing.ours) {
             Ok(pid) => pid,

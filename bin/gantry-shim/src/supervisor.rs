@@ -42,7 +42,7 @@ pub(crate) enum State {
 /// A container that runs.
 #[derive(Debug)]
 pub(crate) struct Container {
-    pub(crate) backend: Box<dyn Backend>,
+    pub(crate) backend: Backend,
     pub(crate) started_at_nanos: i64,
     pub(crate) is_paused: bool,
     pub(crate) memory: Memory,
@@ -159,7 +159,8 @@ impl Supervisor {
                     || self.engines.iter().any(|engine| !engine.is_flushed());
                 !is_waiting || Instant::now() >= deadline
             }
-            (State::Idle, None) => self.engines.is_empty(),
+            // The first engine may yet have to come.
+            (State::Idle, None) => self.engines.is_empty() && self.next_engine > 0,
             _ => false,
         }
     }

@@ -144,7 +144,7 @@ pub fn exec(launch: ExecLaunch<'_>) -> Result<(Running, Option<OwnedFd>), Runtim
     let terminal = nascent
         .converse(&mut Conversation { on_hooks: &mut |_| Err(RuntimeError::InitVanished) })?;
     let (pid, pidfd) = nascent.release()?;
-    Ok((Running { pid, pidfd }, terminal))
+    Ok((Running { pid, pidfd, mounts: None }, terminal))
 }
 
 /// The child of [`exec`].

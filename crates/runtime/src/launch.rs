@@ -56,6 +56,7 @@ pub struct Launch<'a> {
 pub struct Created {
     init: Nascent,
     terminal: Option<OwnedFd>,
+    mounts: OwnedFd,
     poststart: Option<(oci::runtime::Hooks, oci::runtime::State)>,
 }
 
@@ -66,6 +67,10 @@ pub struct Running {
     pub pid: i32,
     /// Refers to it whatever happens to the number.
     pub pidfd: OwnedFd,
+    /// Holds the container's mounts. Without it the kernel dismantles them inside init's exit,
+    /// before anyone learns of it, which takes milliseconds; with it they go when this is
+    /// dropped: after the exit is reported, before the root's layers are removed.
+    pub mounts: Option<OwnedFd>,
 }
 
 /// Makes a container: namespaces, root, cgroup, identity. Its init waits before `execve`.
@@ -158,9 +163,11 @@ fn create_at_gate(launch: Launch<'_>, gate: Gate) -> Result<Created, RuntimeErro
             hook::run_all(Point::CreateRuntime, &hooks.create_runtime, &state(Some(pid)))
         },
     })?;
+    let path = format!("/proc/{}/ns/mnt", init.pid);
+    let mounts = std::fs::File::open(&path).map_err(|e| RuntimeError::system("open", path, e))?;
     let running = hook::state(spec, id, bundle, "running", Some(init.pid));
     let poststart = (!hooks.poststart.is_empty()).then_some((hooks, running));
-    Ok(Created { init, terminal, poststart })
+    Ok(Created { init, terminal, mounts: mounts.into(), poststart })
 }
 
 fn plan_contents(
@@ -270,12 +277,12 @@ impl Created {
     /// # Errors
     /// When `execve` fails; init is gone then.
     pub fn start(self) -> Result<Running, RuntimeError> {
-        let Self { init, poststart, .. } = self;
+        let Self { init, poststart, mounts, .. } = self;
         let (pid, pidfd) = init.release()?;
         if let Some((hooks, state)) = poststart {
             hook::run_all(Point::Poststart, &hooks.poststart, &state)?;
         }
-        Ok(Running { pid, pidfd })
+        Ok(Running { pid, pidfd, mounts: Some(mounts) })
     }
 
     /// Leaves init waiting at its FIFO for another process to start it.
@@ -284,6 +291,6 @@ impl Created {
     /// None that the caller could cause.
     pub fn leave(mut self) -> Result<Running, RuntimeError> {
         let (pid, pidfd) = self.init.detach()?;
-        Ok(Running { pid, pidfd })
+        Ok(Running { pid, pidfd, mounts: None })
     }
 }

@@ -231,3 +231,83 @@ impl Shim {
 fn split(attachments: Vec<Attachment>) -> (Vec<AttachStreams>, Vec<OwnedFd>) {
     attachments.into_iter().map(|attachment| (attachment.streams, attachment.socket)).unzip()
 }
+
+#[cfg(test)]
+mod tests {
+    use shim_protocol::{
+        Call, Event, FromShim, Reply,
+        frame::{Decoder, Outbox, Progress},
+    };
+
+    use super::*;
+    use crate::ShimEvent;
+
+    /// A connection to a shim that a test plays.
+    fn played() -> (Shim, Events, std::os::unix::net::UnixStream) {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let (shim, events) = Shim::over(UnixStream::from_std(ours).unwrap(), None);
+        (shim, events, theirs)
+    }
+
+    fn say(peer: &std::os::unix::net::UnixStream, message: &FromShim) {
+        let mut outbox = Outbox::new();
+        outbox.push(message, Vec::new()).unwrap();
+        assert!(outbox.flush(peer).unwrap());
+    }
+
+    fn hello(version: u32) -> FromShim {
+        FromShim::Hello(Hello { version, pid: 1, state: ContainerStatus::Idle })
+    }
+
+    #[tokio::test]
+    async fn answers_find_their_questions_in_any_order() {
+        let (shim, mut events, peer) = played();
+        let playing = tokio::task::spawn_blocking(move || {
+            let (mut decoder, mut serials) = (Decoder::new(), Vec::new());
+            while serials.len() < 2 {
+                assert_eq!(decoder.read_from(&peer).unwrap(), Progress::Read);
+                while let Some(call) = decoder.next_message::<Call>().unwrap() {
+                    serials.push((call.serial, matches!(call.request, Request::Status)));
+                }
+            }
+            say(&peer, &FromShim::Event(Event::OutOfMemory));
+            for (serial, is_status) in serials.into_iter().rev() {
+                let answer =
+                    if is_status { Answer::Status(ContainerStatus::Idle) } else { Answer::Done };
+                say(&peer, &FromShim::Reply(Reply { serial, answer }));
+            }
+        });
+        let (status, paused) = tokio::join!(shim.status(), shim.pause());
+        assert_eq!(status.unwrap(), ContainerStatus::Idle);
+        paused.unwrap();
+        assert_eq!(events.recv().await, Some(ShimEvent::OutOfMemory));
+        playing.await.unwrap();
+        assert_eq!(events.recv().await, Some(ShimEvent::Lost));
+        assert_eq!(events.recv().await, None);
+    }
+
+    #[tokio::test]
+    async fn a_later_version_is_refused() {
+        let (shim, _events, peer) = played();
+        say(&peer, &hello(shim_protocol::VERSION + 1));
+        assert!(matches!(shim.hello().await, Err(ShimError::Version(_) | ShimError::Lost)));
+        assert!(shim.pause().await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_lost_connection_fails_what_waits_and_what_comes() {
+        let (shim, mut events, peer) = played();
+        say(&peer, &hello(shim_protocol::VERSION));
+        assert_eq!(shim.hello().await.unwrap().pid, 1);
+        let waiting = tokio::spawn({
+            let shim = shim.clone();
+            async move { shim.pause().await }
+        });
+        tokio::task::yield_now().await;
+        drop(peer);
+        assert!(matches!(waiting.await.unwrap(), Err(ShimError::Lost)));
+        assert_eq!(events.recv().await, Some(ShimEvent::Lost));
+        assert!(matches!(shim.resume().await, Err(ShimError::Lost)));
+    }
+}

@@ -70,8 +70,10 @@ pub enum Request {
     Status,
     /// Reopens the log files (after an external rotation). [`Answer::Done`].
     ReopenLogs,
-    /// The engine has taken note of the exit: clean up and end. [`Answer::Done`], then the
-    /// connection closes. [`Answer::Failed`] while init runs.
+    /// The engine has taken note of the exit: remove the shim's files (and its directory, if
+    /// nothing else is in it) and end. [`Answer::Done`], then the connection closes; the process
+    /// may stay up to a minute for attached clients that still have output to take.
+    /// [`Answer::Failed`] while init runs.
     Release,
 }
 
@@ -178,7 +180,8 @@ pub enum LogTarget {
     JsonFile {
         /// The current file; rotated ones get `.1`, `.2`, ... (newest first).
         path: PathBuf,
-        /// Rotate when the file would exceed this; `None`: never.
+        /// Rotate before a message that finds the file at this size or above (Docker's rule:
+        /// a file may exceed it by one message); `None`: never.
         max_size_bytes: Option<u64>,
         /// How many files are kept, the current one included; at least 1.
         max_files: u32,
@@ -280,16 +283,19 @@ pub struct ExitRecord {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "event")]
 pub enum Event {
-    /// Init has ended, its output is drained into the log, the exit record is written.
+    /// Init has ended, its output is drained into the log, the exit record is written. Cgroup and
+    /// mounts may be there until a [`Request::Release`] is answered.
     Exited(ExitRecord),
-    /// An exec's process has ended and its output is drained.
+    /// An exec's process has ended and its output is drained. Ends that no engine was there to
+    /// hear are told to the next one, after [`Hello`].
     ExecExited {
         /// Which.
         id: ExecId,
         /// Exit code, or 128 + signal number.
         exit_code: i32,
     },
-    /// The OOM killer acted while the container goes on.
+    /// The OOM killer acted while the container goes on. When it is init that was killed, the
+    /// [`ExitRecord`] may be the only news of it.
     OutOfMemory,
 }
 

@@ -21,28 +21,42 @@ pub fn duplicate(raw: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(result) })
 }
 
-/// Moves `keep` to descriptor 3 and closes every higher one: what a program inherited by accident.
+/// Moves `keep` to the descriptors from 3 up, in order, and closes every other one above the
+/// standard streams: what a program inherited by accident.
 ///
 /// To be called first thing in `main`, before anything else is opened: it takes the descriptors
 /// away from whatever owns them.
 ///
 /// # Errors
-/// `dup3`'s and `close_range`'s.
-pub fn close_inherited(keep: Option<OwnedFd>) -> io::Result<Option<OwnedFd>> {
-    const KEPT: RawFd = 3;
-    let (kept, first) = match keep {
-        Some(fd) => (Some(move_to(fd, KEPT)?), KEPT + 1),
-        None => (None, KEPT),
-    };
-    // SAFETY: integers only. By contract nothing in this program owns a descriptor from `first` up.
-    let result = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
+/// `fcntl`'s, `dup3`'s and `close_range`'s.
+pub fn close_inherited(keep: Vec<OwnedFd>) -> io::Result<Vec<OwnedFd>> {
+    const FIRST: RawFd = 3;
+    let too_many = |_| io::Error::from_raw_os_error(libc::EMFILE);
+    let end = FIRST + RawFd::try_from(keep.len()).map_err(too_many)?;
+    // Out of the way first, so that no one is overwritten by another's move.
+    let keep = keep.into_iter().map(|fd| above(end, fd)).collect::<io::Result<Vec<_>>>()?;
+    let moved = (FIRST..).zip(keep).map(|(target, fd)| move_to(fd, target));
+    let kept = moved.collect::<io::Result<Vec<_>>>()?;
+    // SAFETY: integers only. By contract nothing in this program owns a descriptor from `end` up.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, end, u32::MAX, 0) };
     if result == 0 { Ok(kept) } else { Err(io::Error::last_os_error()) }
 }
 
-fn move_to(fd: OwnedFd, target: RawFd) -> io::Result<OwnedFd> {
-    if fd.as_raw_fd() == target {
+/// The same file at a number from `first` up.
+fn above(first: RawFd, fd: OwnedFd) -> io::Result<OwnedFd> {
+    if fd.as_raw_fd() >= first {
         return Ok(fd);
     }
+    // SAFETY: a descriptor that we own and integers.
+    let result = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, first) };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel made this descriptor for us just now; nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(result) })
+}
+
+fn move_to(fd: OwnedFd, target: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: integers only; what was open at `target` was inherited and has no owner here.
     if unsafe { libc::dup3(fd.as_raw_fd(), target, libc::O_CLOEXEC) } < 0 {
         return Err(io::Error::last_os_error());

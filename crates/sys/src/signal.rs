@@ -16,3 +16,35 @@ pub fn send(pid: i32, signal: i32) -> io::Result<()> {
     // SAFETY: plain integers.
     if unsafe { libc::kill(pid, signal) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
+
+/// Sets the two signals that glibc keeps for its threads (32 and 33) to their default action.
+///
+/// `posix_spawn` leaves them ignored in its child, and what is ignored stays ignored across
+/// `execve`, in every process of a container. Only for programs without threads: glibc itself
+/// would not let one do this.
+///
+/// # Errors
+/// `rt_sigaction`'s.
+pub fn reset_thread_signals() -> io::Result<()> {
+    const THREAD_SIGNALS: [i32; 2] = [32, 33];
+    const MASK_BYTES: usize = 8;
+    for signal in THREAD_SIGNALS {
+        // Handler, flags, restorer and mask of the kernel's structure: zero is the default action.
+        let action = [0_u64; 4];
+        // SAFETY: the kernel reads at most 32 bytes through the pointer, which lives across the
+        // call; no old action is asked for.
+        let result = unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                action.as_ptr(),
+                std::ptr::null_mut::<u64>(),
+                MASK_BYTES,
+            )
+        };
+        if result != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs};
 
 use crate::fixture::{ALL, Fixture, LogLine, attachment, exec_request, shell, soon, text_of};
-use shim_client::{ShimError, ShimEvent, ShimProcess, read_exit_record};
+use shim_client::{Shim, ShimError, ShimEvent, ShimProcess, read_exit_record};
 use shim_protocol::{ContainerStatus, FailureKind};
 
 fn line(stream: &str, log: &str) -> LogLine {
@@ -158,4 +158,63 @@ async fn a_shim_that_dies_is_told_as_lost_and_fails_what_was_asked() {
     assert_eq!(soon(fixture.events.recv()).await, Some(ShimEvent::Lost));
     assert!(matches!(soon(fixture.shim().status()).await, Err(ShimError::Lost)));
     fixture.gone().await;
+}
+
+#[tokio::test]
+async fn a_shim_outlives_the_process_that_started_it() {
+    let mut fixture = Fixture::new();
+    soon(fixture.shim().release()).await.unwrap();
+    fixture.gone().await;
+    fs::create_dir(fixture.dir()).unwrap();
+    // A parent that is killed with -9 right after.
+    let script = "\"$0\" --dir \"$1\" & kill -9 $$";
+    let killed = std::process::Command::new("/bin/sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_gantry-shim")])
+        .arg(fixture.dir())
+        .status()
+        .unwrap();
+    assert!(!killed.success());
+    soon(async {
+        while !fixture.dir().join("shim.sock").exists() {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    })
+    .await;
+    assert_eq!(fixture.reconnect().await, ContainerStatus::Idle);
+    let (record, log) = fixture.run("echo alive; exit 8").await;
+    assert_eq!((record.exit_code, text_of(&log).as_str()), (8, "alive\n"));
+    fixture.release().await;
+}
+
+#[tokio::test]
+async fn a_shims_directory_may_be_renamed_as_soon_as_it_is_spawned() {
+    let mut fixture = Fixture::new();
+    let renamed = fixture.root.path().join("r".repeat(100));
+    fs::rename(fixture.dir(), &renamed).unwrap();
+    let (record, _) = fixture.run("exit 4").await;
+    assert_eq!(read_exit_record(&renamed).unwrap(), Some(record));
+    let (second, hello, _events) = soon(Shim::connect(&renamed)).await.unwrap();
+    assert!(matches!(hello.state, ContainerStatus::Exited(_)));
+    soon(second.release()).await.unwrap();
+    soon(async {
+        while renamed.exists() {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn processes_start_with_no_signal_blocked_or_ignored() {
+    let mut fixture = Fixture::new();
+    let mut request = fixture.script("");
+    // Not by the shell, which has signals of its own to ignore.
+    request.spec.process.as_mut().unwrap().args =
+        ["/bin/busybox", "cat", "/proc/self/status"].map(str::to_owned).to_vec();
+    fixture.start(request).await;
+    fixture.exited().await;
+    let status = text_of(&fixture.log());
+    for key in ["SigBlk", "SigIgn"] {
+        assert!(status.contains(&format!("{key}:\t0000000000000000\n")), "{status}");
+    }
 }

@@ -33,6 +33,7 @@ async fn the_cgroup_is_there_while_the_container_runs_and_gone_after() {
     assert_eq!(procs.trim(), started.pid.to_string());
     soon(fixture.shim().signal(None, 9)).await.unwrap();
     fixture.exited().await;
+    soon(fixture.shim().release()).await.unwrap();
     assert!(cgroup_directories(&fixture).is_empty());
 }
 
@@ -120,6 +121,7 @@ async fn leftovers_die_with_init_even_in_the_hosts_pid_namespace() {
     linux.namespaces.retain(|namespace| namespace.kind != "pid");
     fixture.start(request).await;
     assert_eq!(fixture.exited().await.exit_code, 2);
+    soon(fixture.shim().release()).await.unwrap();
     assert!(cgroup_directories(&fixture).is_empty());
     let pid = text_of(&fixture.log());
     soon(async {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a fixture's failure is the test's")]
 
+mod external;
 mod fixture;
 mod lifecycle;
 mod limits;

@@ -182,6 +182,27 @@ impl Bench {
         })
     }
 
+    /// What a runtime behind the trait gets.
+    pub fn launch<'a>(
+        &'a self,
+        id: &'a str,
+        rootfs: &'a RootFilesystem,
+        stdio: Stdio,
+    ) -> Launch<'a> {
+        Launch {
+            id,
+            spec: &self.spec,
+            rootfs,
+            bundle: self.directory.path(),
+            stdio,
+            namespaces: BTreeMap::new(),
+            seccomp: None,
+            cgroup: &self.cgroup,
+            console_size: None,
+            init_binary: None,
+        }
+    }
+
     /// Runs it to its end; what it wrote, and its exit status.
     pub fn run(&self) -> Result<Outcome, RuntimeError> {
         let (streams, output) = pipes();

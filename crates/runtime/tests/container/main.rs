@@ -5,7 +5,9 @@ mod bench;
 use std::{fs::File, io::Read};
 
 use bench::Bench;
-use gantry_runtime_lib::{ExecLaunch, NamespaceKind, RuntimeErrorKind, Stdio, seccomp};
+use gantry_runtime_lib::{
+    ExecLaunch, NamespaceKind, OciRuntime, RuntimeErrorKind, Stdio, external::External, seccomp,
+};
 use oci::runtime::{IdMapping, LinuxResources, Mount, Namespace, Rlimit, User};
 
 #[test]
@@ -390,4 +392,66 @@ fn no_mount_is_left_on_the_host() {
     if std::env::var_os("NEXTEST").is_some() {
         assert_eq!(descriptors(), before);
     }
+}
+
+#[test]
+fn an_external_runtime_does_the_same() {
+    let mut bench =
+        Bench::new(&["sh", "-c", "id -u; cat /proc/self/status | head -1; read x; exit 4"]);
+    bench.process().env = vec!["PATH=/bin".to_owned()];
+    // The external runtime makes the cgroup itself.
+    let runtime = External {
+        path: "/usr/sbin/runc".into(),
+        args: Vec::new(),
+        root: bench.path("runc-state"),
+        bundle: bench.path("bundle"),
+    };
+    let id = format!("gantry-test-{}", std::process::id());
+    let rootfs = bench.rootfs();
+    let (stdio, output) = bench::pipes();
+    let created = runtime.create(bench.launch(&id, &rootfs, stdio)).unwrap();
+    let running = created.start().unwrap();
+    let outcome = bench::finish(output, &running.pidfd);
+    assert_eq!((outcome.output.lines().next(), outcome.code), (Some("0"), 4), "{outcome:?}");
+    runtime.delete(&id).unwrap();
+
+    bench.process().args = vec!["nosuch".to_owned()];
+    let (stdio, _output) = bench::pipes();
+    let error = runtime.create(bench.launch(&id, &rootfs, stdio)).err().unwrap();
+    assert_eq!(error.runtime_kind(), RuntimeErrorKind::CommandNotFound, "{error:?}");
+    assert!(error.message().contains("executable file not found in $PATH"));
+
+    bench.process().args = ["sh", "-c", "tty; sleep 1000"].map(str::to_owned).to_vec();
+    bench.process().terminal = true;
+    let mut created = runtime.create(bench.launch(&id, &rootfs, Stdio::Terminal)).unwrap();
+    let terminal = File::from(created.take_terminal().unwrap());
+    let running = created.start().unwrap();
+    let mut process = bench.process().clone();
+    process.terminal = false;
+    process.args = ["sh", "-c", "echo in; exit 3"].map(str::to_owned).to_vec();
+    let (stdio, output) = bench::pipes();
+    let (exec, _) = runtime
+        .exec(
+            &id,
+            ExecLaunch {
+                init_pid: running.pid,
+                process: &process,
+                stdio,
+                seccomp: None,
+                cgroup: &bench.cgroup,
+                console_size: None,
+            },
+        )
+        .unwrap();
+    let outcome = bench::finish(output, &exec.pidfd);
+    assert_eq!((outcome.output.as_str(), outcome.code), ("in\n", 3));
+    bench.cgroup.kill().unwrap();
+    bench::wait(&running.pidfd);
+    assert_eq!(read_terminal(terminal), "/dev/pts/0\r\n");
+    runtime.delete(&id).unwrap();
+    assert!(
+        !std::fs::read_to_string("/proc/self/mountinfo")
+            .unwrap()
+            .contains(bench.path("bundle").to_str().unwrap())
+    );
 }
