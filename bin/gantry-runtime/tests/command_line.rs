@@ -1,4 +1,5 @@
 //! The same bundle through `gantry-runtime` and `runc`; the same observations. Needs root.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::{
     fs,
