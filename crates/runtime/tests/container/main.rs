@@ -1,4 +1,5 @@
 //! Containers with a busybox root on the real kernel. Needs root.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 mod bench;
 
