@@ -81,7 +81,10 @@ fn make_in(
         _ => {}
     }
     let cgroup_path = cgroup_path(&spec, &create.id)?;
-    let resources = spec.linux.as_ref().and_then(|l| l.resources.clone());
+    let mut resources = spec.linux.as_ref().and_then(|l| l.resources.clone());
+    if let Some(resources) = resources.as_mut().filter(|r| !r.devices.is_empty()) {
+        resources.devices.extend(runtime::cgroup::default_device_rules());
+    }
     let cgroup = Cgroup::create(&cgroup_path, resources.as_ref()).context("create cgroup")?;
     let launched = launch(directory, bundle, &spec, &rootfs, &cgroup, create);
     let running = match launched {

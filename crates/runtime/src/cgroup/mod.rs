@@ -23,6 +23,7 @@ use std::{
 
 use oci::runtime::LinuxResources;
 
+pub use device::default_rules as default_device_rules;
 pub use hierarchy::Hierarchy;
 pub use stats::{BlockIoEntry, BlockIoStats, CpuStats, MemoryStats, PidsStats, Stats};
 
