@@ -3,7 +3,7 @@
 //! `cargo run --example start_time -- [COUNT]`
 
 #[path = "../tests/container/bench.rs"]
-#[allow(dead_code, clippy::unwrap_used)]
+#[allow(dead_code)]
 mod bench;
 
 use std::time::{Duration, Instant};

@@ -102,6 +102,7 @@ fn create_at_gate(launch: Launch<'_>, gate: Gate) -> Result<Created, RuntimeErro
             "a new mount namespace is needed",
         ));
     }
+    refuse_unbuilt(spec)?;
     let mappings = Mappings::plan(spec, &namespaces)?;
     let process = spec
         .process
@@ -197,6 +198,18 @@ fn plan_contents(
             CgroupView::empty()
         },
     })
+}
+
+/// Refuses what would otherwise be passed over in silence.
+fn refuse_unbuilt(spec: &Spec) -> Result<(), RuntimeError> {
+    let Some(linux) = &spec.linux else { return Ok(()) };
+    if linux.mount_label.as_ref().is_some_and(|label| !label.is_empty()) {
+        return Err(RuntimeError::Unsupported { feature: "linux.mountLabel" });
+    }
+    if linux.intel_rdt.as_ref().is_some_and(|rdt| !rdt.is_null()) {
+        return Err(RuntimeError::Unsupported { feature: "linux.intelRdt" });
+    }
+    Ok(())
 }
 
 /// Takes out the namespaces that the creator has to enter on the child's behalf.

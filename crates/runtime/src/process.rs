@@ -193,19 +193,19 @@ impl ProcessPlan {
                 .map_err(|e| RuntimeError::system("set", "no_new_privs", e))?;
         }
         self.apply_scheduling()?;
-        if let (Some(filter), false) = (&self.filter, self.no_new_privileges) {
-            filter.load()?;
-        }
         sys::process::close_on_exec_from(3)
             .map_err(|e| RuntimeError::system("mark", "descriptors", e))?;
         let entered = self.enter_cwd()?;
+        self.complete_environment();
+        // As late as privileges allow: policies may be narrower than what is needed above.
+        if let (Some(filter), false) = (&self.filter, self.no_new_privileges) {
+            filter.load()?;
+        }
         self.change_identity()?;
         if !entered {
             self.require_cwd()?;
         }
-        verify_cwd()?;
-        self.complete_environment();
-        Ok(())
+        verify_cwd()
     }
 
     fn apply_labels(&self, host_proc: BorrowedFd<'_>) -> Result<(), RuntimeError> {

@@ -49,7 +49,7 @@ impl Contents {
     /// Attaches the root and all mounts that do not show cgroups. The mode mask must be 0.
     pub(crate) fn assemble(self, cwd: &str) -> Result<Assembled, RuntimeError> {
         let Self { root, mounts, devices, masked, readonly, cgroups } = self;
-        let null = HostNull::open()?;
+        let null = NullDevice::open()?;
         let point = rustix::fs::open(
             ATTACH_POINT,
             OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
@@ -93,7 +93,7 @@ impl Contents {
 /// A root that lacks its cgroup views and its covers.
 pub(crate) struct Assembled {
     tree: Tree,
-    null: HostNull,
+    null: NullDevice,
     later: Vec<PlannedMount>,
     masked: Vec<String>,
     readonly: Vec<String>,
@@ -121,9 +121,11 @@ impl Assembled {
             self.make_readonly(path)
                 .map_err(|e| RuntimeError::system("make read-only", path, e))?;
         }
+        let null = self.find_null();
         let mut empty = None;
         for path in &self.masked {
-            self.mask(path, &mut empty).map_err(|e| RuntimeError::system("mask", path, e))?;
+            self.mask(path, null.as_ref().unwrap_or(&self.null), &mut empty)
+                .map_err(|e| RuntimeError::system("mask", path, e))?;
         }
         if self.is_readonly {
             let attributes = Attributes { set: libc::MOUNT_ATTR_RDONLY, ..Attributes::default() };
@@ -144,15 +146,25 @@ impl Assembled {
         Ok(tree::attach(mount.as_fd(), target.as_fd())?)
     }
 
+    /// The container's own null device, if it has one that is one.
+    fn find_null(&self) -> Option<NullDevice> {
+        self.tree.find_plain("/dev/null").ok().and_then(|fd| NullDevice::check(fd).ok())
+    }
+
     /// Covers a directory with an empty read-only one, anything else with `/dev/null`.
-    fn mask(&self, path: &str, empty: &mut Option<OwnedFd>) -> Result<(), std::io::Error> {
+    fn mask(
+        &self,
+        path: &str,
+        null: &NullDevice,
+        empty: &mut Option<OwnedFd>,
+    ) -> Result<(), std::io::Error> {
         let target = match self.tree.find(path) {
             Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
             result => result?,
         };
         let stat = rustix::fs::fstat(&target)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
-            let cover = tree::clone_mount(self.null.0.as_fd(), Bind::One)?;
+            let cover = tree::clone_mount(null.0.as_fd(), Bind::One)?;
             return Ok(tree::attach(cover.as_fd(), target.as_fd())?);
         }
         // One empty file system serves for all: the first attached one is copied.
@@ -160,8 +172,7 @@ impl Assembled {
             let cover = tree::clone_mount(first.as_fd(), Bind::One)?;
             return Ok(tree::attach(cover.as_fd(), target.as_fd())?);
         }
-        let size = ("size".to_owned(), Some("0".to_owned()));
-        let cover = new_filesystem("tmpfs", "tmpfs", &[size])?;
+        let cover = new_filesystem("tmpfs", "tmpfs", &[])?;
         let attributes = Attributes { set: libc::MOUNT_ATTR_RDONLY, ..Attributes::default() };
         set_attributes(cover.as_fd(), Scope::Mount, &attributes)?;
         tree::attach(cover.as_fd(), target.as_fd())?;
@@ -186,11 +197,11 @@ impl Assembled {
     }
 }
 
-/// The host's `/dev/null`, checked to be it: a container that could swap it would get its
-/// masked files replaced by something of its choice (CVE-2025-31133).
-struct HostNull(OwnedFd);
+/// A null device, checked to be it: a container that could swap it would get its masked files
+/// replaced by something of its choice (CVE-2025-31133). What is checked is what is mounted.
+struct NullDevice(OwnedFd);
 
-impl HostNull {
+impl NullDevice {
     fn open() -> Result<Self, RuntimeError> {
         let fail = |e| RuntimeError::system("open", "/dev/null", e);
         let fd = rustix::fs::openat(
@@ -200,10 +211,14 @@ impl HostNull {
             Mode::empty(),
         )
         .map_err(fail)?;
-        let stat = rustix::fs::fstat(&fd).map_err(fail)?;
+        Self::check(fd).map_err(fail)
+    }
+
+    fn check(fd: OwnedFd) -> Result<Self, Errno> {
+        let stat = rustix::fs::fstat(&fd)?;
         let is_null = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
             && stat.st_rdev == rustix::fs::makedev(1, 3);
-        if is_null { Ok(Self(fd)) } else { Err(fail(Errno::NXIO)) }
+        if is_null { Ok(Self(fd)) } else { Err(Errno::NXIO) }
     }
 }
 

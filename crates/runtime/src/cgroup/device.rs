@@ -65,6 +65,25 @@ impl Rule {
     }
 }
 
+/// What every container may use, to be put after a configuration's own rules, as runc does: the
+/// making of any node, and the use of those that each container has.
+#[must_use]
+pub fn default_rules() -> Vec<DeviceRule> {
+    let rule = |kind: &str, major, minor, access: &str| DeviceRule {
+        allow: true,
+        kind: Some(kind.to_owned()),
+        major,
+        minor,
+        access: Some(access.to_owned()),
+    };
+    let mut rules = vec![rule("c", None, None, "m"), rule("b", None, None, "m")];
+    for (major, minor) in [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 2)] {
+        rules.push(rule("c", Some(major), Some(minor), "rwm"));
+    }
+    rules.push(rule("c", Some(136), None, "rwm"));
+    rules
+}
+
 /// The file and the text of a v1 rule.
 pub(super) fn v1_entry(rule: &DeviceRule) -> Result<(&'static str, String)> {
     let parsed = Rule::parse(rule)?;

@@ -23,6 +23,7 @@ use std::{
 
 use oci::runtime::LinuxResources;
 
+pub use device::default_rules as default_device_rules;
 pub use hierarchy::Hierarchy;
 pub use stats::{BlockIoEntry, BlockIoStats, CpuStats, MemoryStats, PidsStats, Stats};
 
@@ -244,6 +245,12 @@ impl Cgroup {
     /// # Errors
     /// When one is refused; those before it are set.
     pub fn update(&self, resources: &LinuxResources) -> Result<()> {
+        if resources.network.as_ref().is_some_and(|n| !n.is_null()) {
+            return Err(CgroupError::Controller { controller: "net_cls and net_prio (not built)" });
+        }
+        if !resources.rdma.is_empty() {
+            return Err(CgroupError::Controller { controller: "rdma (not built)" });
+        }
         if self.is_v2() { v2::apply(self, resources) } else { v1::apply(self, resources) }
     }
 

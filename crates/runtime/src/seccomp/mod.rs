@@ -12,6 +12,8 @@
 mod assemble;
 mod syscalls;
 mod template;
+#[cfg(test)]
+mod tests;
 
 pub use assemble::compile;
 pub use syscalls::Arch;

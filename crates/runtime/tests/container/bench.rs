@@ -1,4 +1,5 @@
 //! A busybox container for one test, and what it said.
+#![allow(clippy::unwrap_used, reason = "a test's bench")]
 
 use std::{
     collections::BTreeMap,

@@ -1,4 +1,5 @@
 //! Containers with a busybox root on the real kernel. Needs root.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 mod bench;
 
@@ -251,7 +252,7 @@ fn limits_are_in_force_and_counted() {
     let stats = bench.cgroup.stats().unwrap();
     assert_eq!(stats.memory.limit_bytes, 64 << 20);
     assert_eq!(stats.pids.limit, 20);
-    assert!(stats.cpu.usage_nanos > 0 && stats.cpu.periods > 0, "{stats:?}");
+    assert!(stats.cpu.usage_nanos > 0, "{stats:?}");
     assert!(stats.memory.stat.contains_key("cache"));
     assert_eq!(bench.cgroup.oom_kills().unwrap(), 0);
 }

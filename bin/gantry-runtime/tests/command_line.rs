@@ -1,0 +1,198 @@
+//! The same bundle through `gantry-runtime` and `runc`; the same observations. Needs root.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::PathBuf,
+    process::{Command, Output, Stdio},
+};
+
+const GANTRY: &str = env!("CARGO_BIN_EXE_gantry-runtime");
+
+struct Bundle {
+    directory: PathBuf,
+    id: String,
+}
+
+impl Bundle {
+    fn new(name: &str, args: &[&str]) -> Self {
+        let id = format!("gantry-test-{}-{name}", std::process::id());
+        let directory = std::env::temp_dir().join(&id);
+        for path in ["bin", "proc", "sys", "dev", "etc"] {
+            fs::create_dir_all(directory.join("rootfs").join(path)).unwrap();
+        }
+        fs::copy("/bin/busybox", directory.join("rootfs/bin/busybox")).unwrap();
+        for applet in ["sh", "cat", "id", "grep", "env", "mount", "sleep", "ls", "sort"] {
+            symlink("busybox", directory.join("rootfs/bin").join(applet)).unwrap();
+        }
+        let bundle = Self { directory, id };
+        assert!(bundle.gantry(&["spec", "--bundle", bundle.path()]).status.success());
+        bundle.configure(|config| {
+            config["process"]["terminal"] = false.into();
+            config["process"]["args"] = args.into();
+            config["linux"]["cgroupsPath"] = format!("/{}", bundle.id).into();
+            // Hosts of tests may lack the right to raise limits.
+            config["process"].as_object_mut().unwrap().remove("rlimits");
+        });
+        bundle
+    }
+
+    fn path(&self) -> &str {
+        self.directory.to_str().unwrap()
+    }
+
+    fn configure(&self, change: impl FnOnce(&mut serde_json::Value)) {
+        let path = self.directory.join("config.json");
+        let mut config = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        change(&mut config);
+        fs::write(path, serde_json::to_vec(&config).unwrap()).unwrap();
+    }
+
+    fn with(&self, program: &str, args: &[&str]) -> Output {
+        Command::new(program)
+            .arg("--root")
+            .arg(self.directory.join("state"))
+            .args(args)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    }
+
+    fn gantry(&self, args: &[&str]) -> Output {
+        self.with(GANTRY, args)
+    }
+
+    /// `create` with its streams thrown away: init keeps them open.
+    fn create(&self) {
+        let status = Command::new(GANTRY)
+            .arg("--root")
+            .arg(self.directory.join("state"))
+            .args(["create", "--bundle", self.path(), &self.id])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+
+    fn status(&self) -> String {
+        let output = self.gantry(&["state", &self.id]);
+        let state: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        state["status"].as_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Bundle {
+    fn drop(&mut self) {
+        let output = self.gantry(&["delete", "--force", &self.id]);
+        assert!(output.status.success(), "{output:?}");
+        assert!(!PathBuf::from(format!("/sys/fs/cgroup/memory/{}", self.id)).exists());
+        fs::remove_dir_all(&self.directory).unwrap();
+    }
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn the_same_bundle_looks_the_same_as_under_runc() {
+    let script = "id; env | sort; grep -E 'Cap|Seccomp:|NoNew|Groups|Umask' /proc/self/status; \
+                  cat /proc/self/cgroup /proc/self/oom_score_adj; ls /dev /dev/pts; \
+                  mount | grep -vE '^(tmpfs|systemd|cgroup) on /sys/fs/cgroup'";
+    let bundle = Bundle::new("same", &["sh", "-c", script]);
+    bundle.configure(|config| {
+        config["linux"]["seccomp"] = serde_json::json!({
+            "defaultAction": "SCMP_ACT_ALLOW",
+            "syscalls": [{"names": ["reboot"], "action": "SCMP_ACT_ERRNO"}],
+        });
+    });
+    let run = ["run", "--bundle", bundle.path(), &bundle.id];
+    let (ours, theirs) = (bundle.gantry(&run), bundle.with("runc", &run));
+    assert!(ours.status.success() && theirs.status.success(), "{ours:?} {theirs:?}");
+    assert_eq!(text(&ours), text(&theirs));
+}
+
+#[test]
+fn a_container_goes_through_its_states() {
+    let bundle = Bundle::new("states", &["sleep", "1000"]);
+    let id = bundle.id.as_str();
+    bundle.create();
+    assert_eq!(bundle.status(), "created");
+    assert!(!bundle.gantry(&["delete", id]).status.success());
+    assert!(bundle.gantry(&["start", id]).status.success());
+    assert_eq!(bundle.status(), "running");
+    assert!(!bundle.gantry(&["start", id]).status.success());
+    let exec = bundle.gantry(&["exec", id, "sh", "-c", "cat /proc/1/comm; exit 5"]);
+    assert_eq!((text(&exec).as_str(), exec.status.code()), ("sleep\n", Some(5)));
+    assert!(bundle.gantry(&["pause", id]).status.success());
+    assert_eq!(bundle.status(), "paused");
+    assert!(bundle.gantry(&["resume", id]).status.success());
+    assert!(bundle.gantry(&["update", "--pids-limit", "9", id]).status.success());
+    let limit = fs::read_to_string(format!("/sys/fs/cgroup/pids/{id}/pids.max")).unwrap();
+    assert_eq!(limit, "9\n");
+    assert!(bundle.gantry(&["kill", id, "KILL"]).status.success());
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while bundle.status() != "stopped" {
+        assert!(std::time::Instant::now() < deadline);
+        std::thread::yield_now();
+    }
+    assert!(bundle.gantry(&["delete", id]).status.success());
+    let gone = bundle.gantry(&["state", id]);
+    assert!(String::from_utf8_lossy(&gone.stderr).contains("does not exist"));
+}
+
+#[test]
+fn a_missing_command_fails_the_creation_and_leaves_nothing() {
+    let bundle = Bundle::new("missing", &["nosuch"]);
+    let log = bundle.directory.join("log");
+    let output = bundle.gantry(&[
+        "--log",
+        log.to_str().unwrap(),
+        "--log-format",
+        "json",
+        "create",
+        "--bundle",
+        bundle.path(),
+        &bundle.id,
+    ]);
+    assert!(!output.status.success());
+    let entry: serde_json::Value = serde_json::from_slice(&fs::read(log).unwrap()).unwrap();
+    assert_eq!(
+        entry["msg"],
+        "unable to start container process: error during container init: exec: \"nosuch\": \
+         executable file not found in $PATH"
+    );
+    assert!(!bundle.directory.join("state").join(&bundle.id).exists());
+}
+
+#[test]
+fn hooks_run_in_their_order_with_the_state() {
+    let bundle = Bundle::new("hooks", &["sh", "-c", "exit 0"]);
+    let trace = bundle.directory.join("trace");
+    let hook = |name: &str| {
+        let script = format!(
+            "s=$(cat); case $s in *'\"id\":\"{}\"'*) echo {name} >> {};; esac",
+            bundle.id,
+            trace.display()
+        );
+        serde_json::json!([{"path": "/bin/sh", "args": ["sh", "-c", script]}])
+    };
+    bundle.configure(|config| {
+        config["hooks"] = serde_json::json!({
+            "prestart": hook("prestart"),
+            "createRuntime": hook("createRuntime"),
+            "createContainer": hook("createContainer"),
+            "poststart": hook("poststart"),
+            "poststop": hook("poststop"),
+        });
+    });
+    let output = bundle.gantry(&["run", "--bundle", bundle.path(), &bundle.id]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(
+        fs::read_to_string(&trace).unwrap(),
+        "prestart\ncreateRuntime\ncreateContainer\npoststart\npoststop\n"
+    );
+}
