@@ -126,7 +126,7 @@ fn containers(config: &Config) -> Result<Settings> {
             config: Some(config.log_opts.clone()).filter(|options| !options.is_empty()),
         },
         ulimits: ulimits.collect(),
-        shm_size_bytes: config.default_shm_size.0,
+        shm_size_bytes: i64::try_from(config.default_shm_size.0).unwrap_or(i64::MAX),
         has_init: config.init,
         no_new_privileges: config.no_new_privileges,
         seccomp: seccomp(&config.seccomp_profile)?,
