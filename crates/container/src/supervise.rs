@@ -28,7 +28,9 @@ impl Containers {
     async fn follow(&self, container: &Arc<Container>, mut events: Events) {
         while let Some(event) = events.recv().await {
             match event {
-                ShimEvent::ExecExited { id, exit_code } => self.finish_exec(container, &id, exit_code),
+                ShimEvent::ExecExited { id, exit_code } => {
+                    self.finish_exec(container, &id, exit_code)
+                }
                 ShimEvent::OutOfMemory => self.publish(container, "oom", BTreeMap::new()),
                 ShimEvent::Exited(record) => return self.finish(container, record).await,
                 ShimEvent::Lost => {
@@ -121,7 +123,11 @@ impl Containers {
     }
 
     /// The exit, and at once the decision to restart, so that no one sees a gap between.
-    fn end_run(&self, container: &Container, record: ExitRecord) -> Result<(), crate::ContainerError> {
+    fn end_run(
+        &self,
+        container: &Container,
+        record: ExitRecord,
+    ) -> Result<(), crate::ContainerError> {
         let host = container.record().host_config.clone();
         let policy = Policy::parse(&host.restart_policy, host.auto_remove)?;
         let started = container.state().started_at_nanos.unwrap_or_default();
@@ -189,7 +195,8 @@ impl Containers {
                 let state = container.state();
                 if policy.is_ok_and(|policy| policy.wants_restart(&state)) {
                     self.restart_later(container, restart::delay(state.restart_count));
-                } else if let Err(error) = self.transition(container, Transition::RestartCancelled) {
+                } else if let Err(error) = self.transition(container, Transition::RestartCancelled)
+                {
                     tracing::error!(container.id = %container.id, error = %types::error::chain(&error), "cannot give up");
                 }
             }

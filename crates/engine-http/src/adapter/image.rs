@@ -143,11 +143,8 @@ fn human_size(bytes: u64) -> String {
         _ => 3,
     };
     let text = format!("{size:.digits$}");
-    let short = if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.')
-    } else {
-        &text
-    };
+    let short =
+        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
     format!("{short}{}", UNITS[unit])
 }
 
@@ -216,9 +213,7 @@ fn summary(image: &Image, containers: i64) -> ImageSummary {
 
 fn deleted(items: Vec<Removed>) -> Vec<ImageDeleteItem> {
     let item = |removed| match removed {
-        Removed::Untagged(name) => {
-            ImageDeleteItem { untagged: name, ..ImageDeleteItem::default() }
-        }
+        Removed::Untagged(name) => ImageDeleteItem { untagged: name, ..ImageDeleteItem::default() },
         Removed::Deleted(id) => {
             ImageDeleteItem { deleted: id.to_string(), ..ImageDeleteItem::default() }
         }
@@ -251,8 +246,11 @@ impl Engine {
             &options.filters,
             &["before", "dangling", "label", "label!", "reference", "since", "until"],
         )?;
-        let images =
-            if options.all { self.images.list(&filters)? } else { self.images.list_top(&filters)? };
+        let images = if options.all {
+            self.images.list(&filters)?
+        } else {
+            self.images.list_top(&filters)?
+        };
         let containers = self.containers.all();
         let users = |id: &Digest| {
             let count = containers.iter().filter(|c| c.record().image == *id).count();
@@ -264,7 +262,9 @@ impl Engine {
 
 fn inspect_document(image: &Image) -> Result<ImageInspect, serde_json::Error> {
     let config = match &image.config.config {
-        Some(config) => Some(engine_api::decode::from_value::<ImageConfig>(serde_json::to_value(config)?)?),
+        Some(config) => {
+            Some(engine_api::decode::from_value::<ImageConfig>(serde_json::to_value(config)?)?)
+        }
         None => Some(ImageConfig::default()),
     };
     let text = |value: &Option<String>| Some(value.clone().unwrap_or_default());
@@ -448,8 +448,7 @@ impl ImageBackend for Engine {
         let platform = options.platforms.into_iter().next().map(oci_platform);
         Ok(events(move |progress| async move {
             let request = LoadRequest { is_quiet: options.quiet, platform };
-            let loaded =
-                engine.images.load(request, archive.into_reader(), Some(progress)).await?;
+            let loaded = engine.images.load(request, archive.into_reader(), Some(progress)).await?;
             for image in loaded {
                 engine.image_event("load", &image.id.to_string(), &image.id.to_string());
             }
