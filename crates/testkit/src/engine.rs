@@ -1,11 +1,13 @@
 //! A `gantryd` of the test's own.
 
 use std::{
-    cell::Cell,
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicI32, Ordering},
+    },
 };
 
 use rustix::process::Signal;
@@ -39,7 +41,7 @@ pub struct Engine {
     slot: Slot,
     options: Options,
     child: Mutex<Child>,
-    pid: Cell<i32>,
+    pid: AtomicI32,
 }
 
 impl Engine {
@@ -64,7 +66,7 @@ impl Engine {
         fs::write(root.path().join("daemon.json"), "{}").expect("the configuration is written");
         fs::create_dir(root.path().join("client")).expect("the client's directory is made");
         let child = spawn(root.path(), &slot, &options);
-        let pid = Cell::new(i32::try_from(child.id()).expect("pids are small"));
+        let pid = AtomicI32::new(i32::try_from(child.id()).expect("pids are small"));
         let engine = Self { root, slot, options, child: Mutex::new(child), pid };
         engine.await_ready();
         if !engine.options.has_no_image {
@@ -100,7 +102,7 @@ impl Engine {
     /// The pid of `gantryd`.
     #[must_use]
     pub fn pid(&self) -> i32 {
-        self.pid.get()
+        self.pid.load(Ordering::SeqCst)
     }
 
     /// `DOCKER_HOST` for clients.
@@ -204,7 +206,8 @@ impl Engine {
         {
             let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
             *child = spawn(self.root(), &self.slot, &self.options);
-            self.pid.set(i32::try_from(child.id()).expect("pids are small"));
+            let pid = i32::try_from(child.id()).expect("pids are small");
+            self.pid.store(pid, Ordering::SeqCst);
         }
         self.await_ready();
     }
