@@ -1,7 +1,7 @@
 //! Routes that the specification knows and this engine does not have: 501, and 503 for those of
 //! swarm mode, which clients take as "not in a swarm".
 
-use axum::{Router, extract::Path, http::Method, routing::any};
+use axum::{Router, routing::any};
 use types::ErrorKind;
 
 use crate::ApiError;
@@ -10,7 +10,7 @@ use crate::ApiError;
 const UNBUILT: [(&str, &[&str]); 5] = [
     ("building images", &["/build", "/build/prune", "/build/cancel"]),
     ("the build session", &["/session", "/grpc"]),
-    ("plugins", &["/plugins"]),
+    ("plugins", &["/plugins", "/plugins/{*path}"]),
     ("attaching by WebSocket", &["/containers/{id}/attach/ws"]),
     ("checkpoints", &["/containers/{id}/checkpoints", "/containers/{id}/checkpoints/{checkpoint}"]),
 ];
@@ -41,7 +41,6 @@ pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
                 router.route(path, any(move || async move { ApiError::not_implemented(what) }));
         }
     }
-    router = router.route("/plugins/{*path}", any(plugin));
     for path in SWARM {
         router = router.route(path, any(|| async { not_a_manager() }));
     }
@@ -49,17 +48,6 @@ pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
         router = router.route(path, any(|| async { ApiError::not_implemented("swarm mode") }));
     }
     router.route("/swarm/leave", any(|| async { not_in_a_swarm() }))
-}
-
-/// No plugin can be installed, so none is found: `docker inspect NAME` asks here last and only
-/// then says that there is no such object.
-async fn plugin(method: Method, Path(path): Path<String>) -> ApiError {
-    match path.rsplit_once("/json").filter(|(_, rest)| rest.is_empty()) {
-        Some((name, _)) if method == Method::GET => {
-            ApiError::new(ErrorKind::NotFound, format!("plugin {name:?} not found"))
-        }
-        _ => ApiError::not_implemented("plugins"),
-    }
 }
 
 /// What Docker answers to swarm requests outside a swarm.
