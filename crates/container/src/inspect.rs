@@ -74,7 +74,11 @@ impl Containers {
             resolv_conf_path: file("resolv.conf"),
             hostname_path: file("hostname"),
             hosts_path: file("hosts"),
-            log_path: if has_log { log_path(&record, &dir).to_string_lossy().into_owned() } else { String::new() },
+            log_path: if has_log {
+                log_path(&record, &dir).to_string_lossy().into_owned()
+            } else {
+                String::new()
+            },
             name: format!("/{}", record.name),
             restart_count: i64::from(state.restart_count),
             driver: "overlay2".to_owned(),
@@ -108,7 +112,8 @@ impl Containers {
         let rootfs = self.inner.services.snapshots.rootfs(&snapshot_key(&record.id))?;
         let mut data = BTreeMap::from([("ID".to_owned(), record.id.to_string())]);
         if let RootFilesystem::Overlay { lower, upper, work } = rootfs {
-            let lower: Vec<_> = lower.iter().map(|dir| dir.to_string_lossy().into_owned()).collect();
+            let lower: Vec<_> =
+                lower.iter().map(|dir| dir.to_string_lossy().into_owned()).collect();
             data.insert("LowerDir".to_owned(), lower.join(":"));
             for (key, dir) in [("UpperDir", upper), ("WorkDir", work)] {
                 if let Some(dir) = dir {
@@ -282,8 +287,10 @@ fn port_map(record: &Record, endpoint: &Endpoint) -> PortMap {
     let mut map: PortMap =
         record.config.exposed_ports.keys().map(|spec| (full_spec(spec), None)).collect();
     for port in &endpoint.ports {
-        let binding =
-            PortBinding { host_ip: port.host_ip.to_string(), host_port: port.host_port.to_string() };
+        let binding = PortBinding {
+            host_ip: port.host_ip.to_string(),
+            host_port: port.host_port.to_string(),
+        };
         let spec = format!("{}/{}", port.container_port, port.protocol);
         map.entry(spec).or_default().get_or_insert_default().push(binding);
     }
@@ -310,11 +317,7 @@ fn port_summaries(record: &Record, endpoint: Option<&Endpoint>) -> Vec<PortSumma
         let Ok((private_port, protocol)) = port_and_protocol(spec) else { continue };
         let protocol = protocol.to_string();
         if !ports.iter().any(|p| p.private_port == private_port && p.protocol == protocol) {
-            ports.push(PortSummary {
-                private_port,
-                protocol,
-                ..PortSummary::default()
-            });
+            ports.push(PortSummary { private_port, protocol, ..PortSummary::default() });
         }
     }
     ports

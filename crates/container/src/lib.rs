@@ -16,8 +16,8 @@
 mod account;
 mod account_cache;
 mod attach;
-pub mod clock;
 pub mod cgroup_mode;
+pub mod clock;
 mod container;
 mod containers;
 mod create;

@@ -36,8 +36,13 @@ impl Containers {
         match state.phase {
             Phase::Running | Phase::Paused | Phase::Restarting if !options.is_forced => {
                 let (what, hint) = match state.phase {
-                    Phase::Paused => ("paused", "unpause and then stop the container before removing or force remove"),
-                    Phase::Restarting => ("restarting", "stop the container before removing or force remove"),
+                    Phase::Paused => (
+                        "paused",
+                        "unpause and then stop the container before removing or force remove",
+                    ),
+                    Phase::Restarting => {
+                        ("restarting", "stop the container before removing or force remove")
+                    }
                     _ => ("running", "stop the container before removing or force remove"),
                 };
                 return Err(ContainerError::Conflict(format!(
@@ -61,7 +66,10 @@ impl Containers {
     }
 
     /// Removal after the end of a container that was made with `--rm`.
-    pub(crate) async fn auto_remove(&self, container: &Arc<Container>) -> Result<(), ContainerError> {
+    pub(crate) async fn auto_remove(
+        &self,
+        container: &Arc<Container>,
+    ) -> Result<(), ContainerError> {
         let may_go = |phase| !matches!(phase, Phase::Running | Phase::Paused);
         // A caller who is killing the container holds its lock until the end is announced.
         let _operation = container.lock().await;
@@ -113,7 +121,11 @@ impl Containers {
     }
 
     /// Every step is tried; the row goes last, so that a failure can be tried again.
-    fn remove_parts(&self, container: &Container, with_volumes: bool) -> Result<(), ContainerError> {
+    fn remove_parts(
+        &self,
+        container: &Container,
+        with_volumes: bool,
+    ) -> Result<(), ContainerError> {
         let record = container.record();
         let mut failures: Vec<String> = Vec::new();
         let mut note = |outcome: Result<(), ContainerError>| {

@@ -29,7 +29,9 @@ impl Containers {
         let mut has_reported_oom = false;
         while let Some(event) = events.recv().await {
             match event {
-                ShimEvent::ExecExited { id, exit_code } => self.finish_exec(container, &id, exit_code),
+                ShimEvent::ExecExited { id, exit_code } => {
+                    self.finish_exec(container, &id, exit_code)
+                }
                 ShimEvent::OutOfMemory => {
                     has_reported_oom = true;
                     self.publish(container, "oom", BTreeMap::new());
@@ -202,7 +204,8 @@ impl Containers {
                 let state = container.state();
                 if policy.is_ok_and(|policy| policy.wants_restart(&state)) {
                     self.restart_later(container, restart::delay(state.restart_count));
-                } else if let Err(error) = self.transition(container, Transition::RestartCancelled) {
+                } else if let Err(error) = self.transition(container, Transition::RestartCancelled)
+                {
                     tracing::error!(container.id = %container.id, error = %types::error::chain(&error), "cannot give up");
                 }
             }

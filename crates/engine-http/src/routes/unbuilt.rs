@@ -11,10 +11,21 @@ use types::ErrorKind;
 use crate::ApiError;
 
 /// Paths by what they belong to.
-const UNBUILT: [(&str, &[&str]); 5] = [
+const UNBUILT: [(&str, &[&str]); 6] = [
     ("building images", &["/build", "/build/prune", "/build/cancel"]),
     ("the build session", &["/session", "/grpc"]),
-    ("plugins", &["/plugins/{*path}"]),
+    ("plugins", &["/plugins/pull", "/plugins/create", "/plugins/privileges"]),
+    (
+        "plugins",
+        &[
+            "/plugins/{name}",
+            "/plugins/{name}/enable",
+            "/plugins/{name}/disable",
+            "/plugins/{name}/upgrade",
+            "/plugins/{name}/push",
+            "/plugins/{name}/set",
+        ],
+    ),
     ("attaching by WebSocket", &["/containers/{id}/attach/ws"]),
     ("checkpoints", &["/containers/{id}/checkpoints", "/containers/{id}/checkpoints/{checkpoint}"]),
 ];
