@@ -77,10 +77,11 @@ impl Containers {
             let Ok(policy) = Policy::parse(&host.restart_policy, host.auto_remove) else { continue };
             match state.phase {
                 Phase::Restarting => self.restart_later(&container, Duration::ZERO),
-                Phase::Exited if policy.wants_start_at_boot(&state) => {
-                    if self.transition(&container, Transition::RestartPending).is_ok() {
-                        self.restart_later(&container, Duration::ZERO);
-                    }
+                Phase::Exited
+                    if policy.wants_start_at_boot(&state)
+                        && self.transition(&container, Transition::RestartPending).is_ok() =>
+                {
+                    self.restart_later(&container, Duration::ZERO);
                 }
                 _ => {}
             }
