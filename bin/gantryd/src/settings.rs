@@ -59,8 +59,7 @@ fn network(config: &Config) -> Result<NetworkConfig> {
             name.parse().map_err(|error| anyhow!("invalid value for bridge: {error}"))?;
     }
     if let Some(bip) = &config.bip {
-        network.bip =
-            Some(bip.parse().map_err(|error| anyhow!("invalid value for bip: {error}"))?);
+        network.bip = Some(bip.parse().map_err(|error| anyhow!("invalid value for bip: {error}"))?);
     }
     match config.ip {
         Some(std::net::IpAddr::V4(ip)) => network.default_host_ip = ip,
@@ -95,7 +94,9 @@ fn registry(config: &Config) -> Result<ClientConfig> {
 
 fn containers(config: &Config) -> Result<Settings> {
     let beside = |name: &str| -> Result<PathBuf> {
-        Ok(std::env::current_exe().context("cannot find the engine's own path")?.with_file_name(name))
+        Ok(std::env::current_exe()
+            .context("cannot find the engine's own path")?
+            .with_file_name(name))
     };
     let shim_binary = beside(SHIM)?;
     if !shim_binary.exists() {

@@ -84,11 +84,7 @@ pub async fn wire(config: watch::Receiver<Arc<Config>>) -> Result<Engine> {
     let spool_dir = root.join("tmp");
     make_dir(&spool_dir, 0o700)?;
     let images = Images::open(
-        Stores {
-            database: database.clone(),
-            content,
-            snapshotter: Arc::clone(&snapshots),
-        },
+        Stores { database: database.clone(), content, snapshotter: Arc::clone(&snapshots) },
         Client::new(settings.registry).context("cannot set up the registry client")?,
         ImagesConfig {
             max_concurrent_downloads: settings.max_concurrent_downloads,
@@ -106,8 +102,8 @@ pub async fn wire(config: watch::Receiver<Arc<Config>>) -> Result<Engine> {
     };
     let networks = Networks::open(settings.network, database.clone())
         .context("cannot set up the default bridge")?;
-    let volumes = Volumes::open(root.join("volumes"), database.clone())
-        .context("cannot open the volumes")?;
+    let volumes =
+        Volumes::open(root.join("volumes"), database.clone()).context("cannot open the volumes")?;
     for path in volumes.reconcile().context("cannot check the volumes")? {
         tracing::warn!(path = %path.display(), "a volume directory without a row is left alone: it holds data");
     }
@@ -130,6 +126,10 @@ pub async fn wire(config: watch::Receiver<Arc<Config>>) -> Result<Engine> {
     .context("cannot open the containers")?;
     let report = containers.reconcile().await.context("cannot reconcile the containers")?;
     tracing::info!(?report, "reconciled");
+    images
+        .sweep(Arc::new(container::ImageUsage(containers.clone())))
+        .await
+        .context("cannot sweep the images")?;
     containers.start_at_boot();
     let facts = EngineFacts {
         id: engine_id(&root)?,

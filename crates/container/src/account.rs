@@ -96,9 +96,8 @@ impl Accounts {
     /// Returns uid, primary gid and the name where there is one.
     fn find_user(&self, user: &str) -> Result<(u32, u32, Option<&str>), AccountError> {
         let number = user.parse::<i64>().ok();
-        let found = self
-            .users()
-            .find(|p| p.name == user || number.is_some_and(|n| n == i64::from(p.uid)));
+        let found =
+            self.users().find(|p| p.name == user || number.is_some_and(|n| n == i64::from(p.uid)));
         match (found, number) {
             (Some(passwd), _) => Ok((passwd.uid, passwd.gid, Some(passwd.name))),
             (None, Some(number)) => Ok((id(number)?, 0, None)),

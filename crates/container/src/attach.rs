@@ -69,9 +69,8 @@ impl Containers {
         height: u16,
     ) -> Result<(), ContainerError> {
         let container = self.find(reference)?;
-        let shim = container
-            .shim()
-            .ok_or_else(|| ContainerError::NotRunning(container.id.to_string()))?;
+        let shim =
+            container.shim().ok_or_else(|| ContainerError::NotRunning(container.id.to_string()))?;
         shim.resize(None, width, height).await.map_err(|error| shim_error(error, ""))
     }
 }

@@ -14,8 +14,14 @@ use types::{ContainerId, ContainerName};
 use volume::Volumes;
 
 use crate::{
-    ContainerError, account_cache::AccountCache, container::Container, event::Events,
-    record::Record, seccomp_cache::SeccompCache, settings::Settings, shim_pool::ShimPool,
+    ContainerError,
+    account_cache::AccountCache,
+    container::Container,
+    event::Events,
+    record::Record,
+    seccomp_cache::SeccompCache,
+    settings::Settings,
+    shim_pool::ShimPool,
     state::{State, Transition},
 };
 
@@ -120,8 +126,7 @@ impl Containers {
         {
             return Ok(Arc::clone(container));
         }
-        let is_prefix =
-            !reference.is_empty() && reference.bytes().all(|b| b.is_ascii_hexdigit());
+        let is_prefix = !reference.is_empty() && reference.bytes().all(|b| b.is_ascii_hexdigit());
         let mut matches = table
             .by_id
             .values()
@@ -143,7 +148,10 @@ impl Containers {
             });
         }
         let row = to_row(&record, &State::default())?;
-        self.inner.services.database.write(|tx| Ok::<_, ContainerError>(table::insert(tx, &row)?))?;
+        self.inner
+            .services
+            .database
+            .write(|tx| Ok::<_, ContainerError>(table::insert(tx, &row)?))?;
         let (id, name) = (record.id.clone(), record.name.clone());
         let container = Arc::new(Container::new(record, State::default()));
         table.by_name.insert(name, id.clone());
@@ -170,7 +178,11 @@ impl Containers {
     ///
     /// # Errors
     /// [`ContainerError::NameTaken`].
-    pub async fn rename(&self, reference: &str, name: &ContainerName) -> Result<(), ContainerError> {
+    pub async fn rename(
+        &self,
+        reference: &str,
+        name: &ContainerName,
+    ) -> Result<(), ContainerError> {
         let container = self.find(reference)?;
         let _operation = container.lock().await;
         let old = container.record().name.clone();
@@ -239,12 +251,22 @@ impl Containers {
         let mut live = container.live();
         let mut state = live.state.clone();
         change(&mut state)?;
-        let text = encode("container state", &state)?;
-        self.inner.services.database.write(|tx| {
-            Ok::<_, ContainerError>(table::update_state(tx, &container.id, &text)?)
-        })?;
+        self.persist_state(&container.id, &state)?;
         live.state = state;
         Ok(())
+    }
+
+    /// Writes a state to its row.
+    pub(crate) fn persist_state(
+        &self,
+        id: &ContainerId,
+        state: &State,
+    ) -> Result<(), ContainerError> {
+        let text = encode("container state", state)?;
+        self.inner
+            .services
+            .database
+            .write(|tx| Ok::<_, ContainerError>(table::update_state(tx, id, &text)?))
     }
 
     /// Emits a container event with Docker's attributes.

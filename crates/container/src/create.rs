@@ -226,7 +226,9 @@ impl Containers {
             NetworkMode::Container(other) => {
                 let other = self.find(&other)?;
                 if other.id == record.id {
-                    return Err(ContainerError::Invalid("cannot join own network namespace".into()));
+                    return Err(ContainerError::Invalid(
+                        "cannot join own network namespace".into(),
+                    ));
                 }
             }
             NetworkMode::Host | NetworkMode::None => {}
@@ -355,9 +357,7 @@ impl Containers {
                         self.events().publish("volume", "destroy", name.as_str(), attributes);
                     }
                     // Shared with another container by --volumes-from, or gone already.
-                    Err(
-                        volume::VolumeError::InUse { .. } | volume::VolumeError::NotFound(_),
-                    ) => {}
+                    Err(volume::VolumeError::InUse { .. } | volume::VolumeError::NotFound(_)) => {}
                     Err(error) => return Err(error.into()),
                 }
             }
@@ -473,9 +473,7 @@ fn default_hostname(id: &ContainerId, host: &HostConfig) -> String {
 fn check_env(env: &[String]) -> Result<(), ContainerError> {
     for entry in env {
         if entry.is_empty() || entry.starts_with('=') {
-            return Err(ContainerError::Invalid(format!(
-                "invalid environment variable: {entry}"
-            )));
+            return Err(ContainerError::Invalid(format!("invalid environment variable: {entry}")));
         }
     }
     Ok(())
@@ -483,8 +481,7 @@ fn check_env(env: &[String]) -> Result<(), ContainerError> {
 
 fn command(config: &ContainerConfig) -> Result<Vec<String>, ContainerError> {
     let parts = [config.entrypoint.as_deref(), config.cmd.as_deref()];
-    let command: Vec<String> =
-        parts.into_iter().flatten().flat_map(<[String]>::to_vec).collect();
+    let command: Vec<String> = parts.into_iter().flatten().flat_map(<[String]>::to_vec).collect();
     if command.first().is_none_or(String::is_empty) {
         return Err(ContainerError::Invalid("no command specified".into()));
     }

@@ -9,8 +9,12 @@ use tokio::{net::UnixStream, sync::watch};
 use types::{ContainerId, ExecId};
 
 use crate::{
-    ContainerError, Containers, attach::Attached, container::Container,
-    spec::{self, capability}, start::shim_error, state::Phase,
+    ContainerError, Containers,
+    attach::Attached,
+    container::Container,
+    spec::{self, capability},
+    start::shim_error,
+    state::Phase,
 };
 
 /// One exec session.
@@ -98,7 +102,11 @@ impl Containers {
         });
         let id = exec.id.clone();
         container.live().execs.insert(id.clone(), Arc::clone(&exec));
-        self.publish(&container, format!("exec_create: {}", command_line(&exec)), [("execID".to_owned(), id.to_string())].into());
+        self.publish(
+            &container,
+            format!("exec_create: {}", command_line(&exec)),
+            [("execID".to_owned(), id.to_string())].into(),
+        );
         Ok(id)
     }
 
@@ -130,9 +138,8 @@ impl Containers {
     ) -> Result<Option<Attached>, ContainerError> {
         let (container, exec) = self.exec(id)?;
         check_running(&container)?;
-        let shim = container
-            .shim()
-            .ok_or_else(|| ContainerError::NotRunning(container.id.to_string()))?;
+        let shim =
+            container.shim().ok_or_else(|| ContainerError::NotRunning(container.id.to_string()))?;
         let mut is_first = false;
         exec.change(|state| is_first = !std::mem::replace(&mut state.is_started, true));
         if !is_first {
@@ -143,7 +150,11 @@ impl Containers {
         }
         let (stream, attachments) = exec_streams(&exec, start)?;
         let request = self.exec_request(&container, &exec, start).await?;
-        self.publish(&container, format!("exec_start: {}", command_line(&exec)), [("execID".to_owned(), exec.id.to_string())].into());
+        self.publish(
+            &container,
+            format!("exec_start: {}", command_line(&exec)),
+            [("execID".to_owned(), exec.id.to_string())].into(),
+        );
         match shim.exec(request, attachments).await {
             Ok(started) => exec.change(|state| {
                 // The end may have been reported before this answer was seen.
@@ -167,11 +178,15 @@ impl Containers {
     ///
     /// # Errors
     /// [`ContainerError::ExecNotFound`], [`ContainerError::NotRunning`].
-    pub async fn exec_resize(&self, id: &str, width: u16, height: u16) -> Result<(), ContainerError> {
+    pub async fn exec_resize(
+        &self,
+        id: &str,
+        width: u16,
+        height: u16,
+    ) -> Result<(), ContainerError> {
         let (container, exec) = self.exec(id)?;
-        let shim = container
-            .shim()
-            .ok_or_else(|| ContainerError::NotRunning(container.id.to_string()))?;
+        let shim =
+            container.shim().ok_or_else(|| ContainerError::NotRunning(container.id.to_string()))?;
         shim.resize(Some(exec.id.clone()), width, height).await.map_err(|e| shim_error(e, ""))
     }
 
@@ -181,7 +196,8 @@ impl Containers {
         exec: &Exec,
         start: ExecStart,
     ) -> Result<ExecRequest, ContainerError> {
-        let (service, container, wanted) = (self.clone(), Arc::clone(container), exec.request.clone());
+        let (service, container, wanted) =
+            (self.clone(), Arc::clone(container), exec.request.clone());
         let (process, seccomp_bpf) =
             tokio::task::spawn_blocking(move || service.exec_process(&container, &wanted))
                 .await
@@ -207,8 +223,7 @@ impl Containers {
             process.user = self.user(&record, &wanted.user)?;
         }
         if wanted.privileged || record.host_config.privileged {
-            process.capabilities =
-                Some(spec::capability_sets(capability::all(), &process.user));
+            process.capabilities = Some(spec::capability_sets(capability::all(), &process.user));
         } else if let Some(sets) = process.capabilities.take() {
             process.capabilities = Some(spec::capability_sets(sets.bounding, &process.user));
         }

@@ -8,9 +8,7 @@ use std::{
 
 use network::{DnsOptions, ExtraHost, HostTarget, HostsFile, Networks};
 
-use crate::{
-    ContainerError, network_mode::NetworkMode, record::Record, settings::DnsSettings,
-};
+use crate::{ContainerError, network_mode::NetworkMode, record::Record, settings::DnsSettings};
 
 /// Where the files are.
 pub struct Files {

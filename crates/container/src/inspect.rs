@@ -1,6 +1,6 @@
 //! What `inspect` and `ps` say of a container.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use engine_api::{
     container::{
@@ -13,7 +13,7 @@ use engine_api::{
     port::{PortBinding, PortMap, PortSummary},
 };
 use network::Endpoint;
-use types::RootFilesystem;
+use types::{Digest, RootFilesystem};
 
 use crate::{
     ContainerError, Containers,
@@ -36,6 +36,10 @@ pub struct Sizes {
     /// Its writable layer and its image.
     pub root_bytes: u64,
 }
+
+/// What image names mean, looked up once for a whole list.
+#[derive(Debug, Default)]
+pub struct ImageNames(HashMap<String, Option<Digest>>);
 
 impl Containers {
     /// Everything that `GET /containers/{id}/json` says, without sizes.
@@ -70,7 +74,11 @@ impl Containers {
             resolv_conf_path: file("resolv.conf"),
             hostname_path: file("hostname"),
             hosts_path: file("hosts"),
-            log_path: if has_log { log_path(&record, &dir).to_string_lossy().into_owned() } else { String::new() },
+            log_path: if has_log {
+                log_path(&record, &dir).to_string_lossy().into_owned()
+            } else {
+                String::new()
+            },
             name: format!("/{}", record.name),
             restart_count: i64::from(state.restart_count),
             driver: "overlay2".to_owned(),
@@ -104,7 +112,8 @@ impl Containers {
         let rootfs = self.inner.services.snapshots.rootfs(&snapshot_key(&record.id))?;
         let mut data = BTreeMap::from([("ID".to_owned(), record.id.to_string())]);
         if let RootFilesystem::Overlay { lower, upper, work } = rootfs {
-            let lower: Vec<_> = lower.iter().map(|dir| dir.to_string_lossy().into_owned()).collect();
+            let lower: Vec<_> =
+                lower.iter().map(|dir| dir.to_string_lossy().into_owned()).collect();
             data.insert("LowerDir".to_owned(), lower.join(":"));
             for (key, dir) in [("UpperDir", upper), ("WorkDir", work)] {
                 if let Some(dir) = dir {
@@ -135,7 +144,7 @@ impl Containers {
 
     /// One line of `ps`.
     #[must_use]
-    pub fn summary(&self, container: &Container) -> ContainerSummary {
+    pub fn summary(&self, container: &Container, names: &mut ImageNames) -> ContainerSummary {
         let (record, state, endpoint) = {
             let live = container.live();
             (live.record.clone(), live.state.clone(), live.endpoint.clone())
@@ -143,7 +152,7 @@ impl Containers {
         ContainerSummary {
             id: record.id.to_string(),
             names: vec![format!("/{}", record.name)],
-            image: self.image_name(&record),
+            image: self.image_name(&record, names),
             image_id: record.image.to_string(),
             command: command_text(&record.command),
             created: record.created_nanos / 1_000_000_000,
@@ -164,9 +173,14 @@ impl Containers {
     }
 
     /// The name by which the container was made, or its image's id once the name means another.
-    fn image_name(&self, record: &Record) -> String {
-        match self.inner.services.images.resolve(&record.image_name) {
-            Ok(image) if image.id == record.image => record.image_name.clone(),
+    fn image_name(&self, record: &Record, names: &mut ImageNames) -> String {
+        let images = &self.inner.services.images;
+        let meant = names
+            .0
+            .entry(record.image_name.clone())
+            .or_insert_with(|| images.resolve(&record.image_name).ok().map(|image| image.id));
+        match meant {
+            Some(id) if *id == record.image => record.image_name.clone(),
             _ => record.image.to_string(),
         }
     }
@@ -273,8 +287,10 @@ fn port_map(record: &Record, endpoint: &Endpoint) -> PortMap {
     let mut map: PortMap =
         record.config.exposed_ports.keys().map(|spec| (full_spec(spec), None)).collect();
     for port in &endpoint.ports {
-        let binding =
-            PortBinding { host_ip: port.host_ip.to_string(), host_port: port.host_port.to_string() };
+        let binding = PortBinding {
+            host_ip: port.host_ip.to_string(),
+            host_port: port.host_port.to_string(),
+        };
         let spec = format!("{}/{}", port.container_port, port.protocol);
         map.entry(spec).or_default().get_or_insert_default().push(binding);
     }
@@ -301,11 +317,7 @@ fn port_summaries(record: &Record, endpoint: Option<&Endpoint>) -> Vec<PortSumma
         let Ok((private_port, protocol)) = port_and_protocol(spec) else { continue };
         let protocol = protocol.to_string();
         if !ports.iter().any(|p| p.private_port == private_port && p.protocol == protocol) {
-            ports.push(PortSummary {
-                private_port,
-                protocol,
-                ..PortSummary::default()
-            });
+            ports.push(PortSummary { private_port, protocol, ..PortSummary::default() });
         }
     }
     ports

@@ -42,8 +42,7 @@ impl Containers {
         }
         let dir = self.data_dir(&record.id);
         let path = log_path(&record, &dir);
-        let failed =
-            |source| ContainerError::File { action: "read", path: path.clone(), source };
+        let failed = |source| ContainerError::File { action: "read", path: path.clone(), source };
         let reader = LogReader::open(&path, query).map_err(failed)?;
         let (sender, receiver) = mpsc::channel(QUEUE);
         if is_followed {
@@ -71,7 +70,10 @@ fn read_all(mut reader: LogReader, sender: &mpsc::Sender<std::io::Result<Vec<Log
 }
 
 /// The directory and not the file: rotation replaces the file.
-#[expect(deprecated, reason = "its successor is unsafe; an OwnedFd stays open and is never swapped")]
+#[expect(
+    deprecated,
+    reason = "its successor is unsafe; an OwnedFd stays open and is never swapped"
+)]
 fn watch_directory(dir: &Path) -> std::io::Result<AsyncFd<std::os::fd::OwnedFd>> {
     use inotify::{CreateFlags, WatchFlags};
     let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;

@@ -380,10 +380,12 @@ mod tests {
         fs::write(&path, format!("garbage\n{}", line(1))).unwrap();
         let mut reader = LogReader::open(&path, query()).unwrap();
         assert_eq!(texts(&reader.next_batch(10).unwrap()), ["line 1"]);
-        assert!(LogReader::open(&dir.path().join("none"), query())
-            .unwrap()
-            .next_batch(1)
-            .unwrap()
-            .is_empty());
+        assert!(
+            LogReader::open(&dir.path().join("none"), query())
+                .unwrap()
+                .next_batch(1)
+                .unwrap()
+                .is_empty()
+        );
     }
 }

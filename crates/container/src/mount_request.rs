@@ -98,8 +98,7 @@ fn destination(path: &str, spec: &str) -> Result<String, ContainerError> {
     Ok(cleaned)
 }
 
-const PROPAGATIONS: &[&str] =
-    &["shared", "rshared", "slave", "rslave", "private", "rprivate"];
+const PROPAGATIONS: &[&str] = &["shared", "rshared", "slave", "rslave", "private", "rprivate"];
 
 /// Parses one element of `Binds`: `SOURCE:DESTINATION[:MODE]`, or `DESTINATION`.
 ///
@@ -122,8 +121,7 @@ pub fn parse_bind(spec: &str) -> Result<MountRequest, ContainerError> {
             "invalid volume specification: '{spec}': invalid mount path: '{target}' mount path must be absolute"
         )));
     }
-    let flags = BindMode::parse(mode)
-        .ok_or_else(|| invalid(format!("invalid mode: {mode}")))?;
+    let flags = BindMode::parse(mode).ok_or_else(|| invalid(format!("invalid mode: {mode}")))?;
     let source = if source.starts_with('/') {
         RequestedSource::Bind {
             path: clean(source)?,
@@ -282,7 +280,10 @@ fn volume_source(mount: &Mount) -> Result<RequestedSource, String> {
         return Err("must not set Subpath when using anonymous volumes".into());
     }
     if Path::new(&options.subpath).is_absolute() || options.subpath.split('/').any(|p| p == "..") {
-        return Err(format!("subpath must be a relative path within the volume: {}", options.subpath));
+        return Err(format!(
+            "subpath must be a relative path within the volume: {}",
+            options.subpath
+        ));
     }
     let driver = options.driver_config.unwrap_or_default();
     Ok(RequestedSource::Volume {
@@ -316,10 +317,40 @@ fn tmpfs_options(options: Option<&TmpfsOptions>) -> Vec<String> {
 /// [`ContainerError::Invalid`] for a relative path or an unknown option.
 pub fn parse_tmpfs(target: &str, options: &str) -> Result<MountRequest, ContainerError> {
     const FLAGS: &[&str] = &[
-        "ro", "rw", "suid", "nosuid", "dev", "nodev", "exec", "noexec", "sync", "async", "dirsync",
-        "remount", "mand", "nomand", "atime", "noatime", "diratime", "nodiratime", "bind", "rbind",
-        "unbindable", "runbindable", "private", "rprivate", "shared", "rshared", "slave", "rslave",
-        "relatime", "norelatime", "strictatime", "nostrictatime", "defaults", "bsize",
+        "ro",
+        "rw",
+        "suid",
+        "nosuid",
+        "dev",
+        "nodev",
+        "exec",
+        "noexec",
+        "sync",
+        "async",
+        "dirsync",
+        "remount",
+        "mand",
+        "nomand",
+        "atime",
+        "noatime",
+        "diratime",
+        "nodiratime",
+        "bind",
+        "rbind",
+        "unbindable",
+        "runbindable",
+        "private",
+        "rprivate",
+        "shared",
+        "rshared",
+        "slave",
+        "rslave",
+        "relatime",
+        "norelatime",
+        "strictatime",
+        "nostrictatime",
+        "defaults",
+        "bsize",
     ];
     const VALUES: &[&str] = &["size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol"];
     // Docker's defaults come first, so that a caller's option overrides them.
@@ -358,17 +389,28 @@ mod tests {
         assert!(matches!(bind.source, RequestedSource::Bind { path, propagation, .. }
             if path == "/host/a" && propagation == "rslave"));
         let volume = parse_bind("data:/d:nocopy").unwrap();
-        assert!(matches!(volume.source, RequestedSource::Volume { name: Some(n), copy_up: false, .. }
-            if n == "data"));
+        assert!(
+            matches!(volume.source, RequestedSource::Volume { name: Some(n), copy_up: false, .. }
+            if n == "data")
+        );
         let anonymous = parse_bind("/d").unwrap();
         assert!(matches!(anonymous.source, RequestedSource::Volume { name: None, .. }));
     }
 
     #[test]
     fn bad_binds() {
-        for bad in ["", ":", "a:", ":/a", "a:b", "a:/b:c:d", "/a:/", "/a:/b:ro,rw", "/a:/b:xx",
-            "data:/d:rshared"]
-        {
+        for bad in [
+            "",
+            ":",
+            "a:",
+            ":/a",
+            "a:b",
+            "a:/b:c:d",
+            "/a:/",
+            "/a:/b:ro,rw",
+            "/a:/b:xx",
+            "data:/d:rshared",
+        ] {
             assert!(parse_bind(bad).is_err(), "{bad:?}");
         }
     }

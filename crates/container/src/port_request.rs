@@ -19,11 +19,15 @@ pub(crate) fn port_and_protocol(text: &str) -> Result<(u16, Protocol), Container
         "sctp" => {
             return Err(ContainerError::NotBuilt("publishing SCTP ports is not built yet".into()));
         }
-        other => return Err(invalid(format!("invalid port specification: unknown protocol {other}"))),
+        other => {
+            return Err(invalid(format!("invalid port specification: unknown protocol {other}")));
+        }
     };
-    let port = port.parse().ok().filter(|port| *port > 0).ok_or_else(|| {
-        invalid(format!("invalid port specification: \"{text}\""))
-    })?;
+    let port = port
+        .parse()
+        .ok()
+        .filter(|port| *port > 0)
+        .ok_or_else(|| invalid(format!("invalid port specification: \"{text}\"")))?;
     Ok((port, protocol))
 }
 
@@ -45,12 +49,13 @@ pub fn parse(record: &Record) -> Result<Vec<PortRequest>, ContainerError> {
     for (spec, bindings) in host.port_bindings.iter().flatten() {
         let (container_port, protocol) = port_and_protocol(spec)?;
         for binding in bindings.iter().flatten() {
-            let host_ip = match binding.host_ip.as_str() {
-                "" => None,
-                text => Some(text.parse::<IpAddr>().map_err(|_| {
-                    invalid(format!("invalid IP address in port binding: {text}"))
-                })?),
-            };
+            let host_ip =
+                match binding.host_ip.as_str() {
+                    "" => None,
+                    text => Some(text.parse::<IpAddr>().map_err(|_| {
+                        invalid(format!("invalid IP address in port binding: {text}"))
+                    })?),
+                };
             let host_ports = host_ports(&binding.host_port)?;
             requests.push(PortRequest { container_port, protocol, host_ip, host_ports });
         }
@@ -58,8 +63,9 @@ pub fn parse(record: &Record) -> Result<Vec<PortRequest>, ContainerError> {
     if host.publish_all_ports {
         for spec in record.config.exposed_ports.keys() {
             let (container_port, protocol) = port_and_protocol(spec)?;
-            let is_bound =
-                requests.iter().any(|r| r.container_port == container_port && r.protocol == protocol);
+            let is_bound = requests
+                .iter()
+                .any(|r| r.container_port == container_port && r.protocol == protocol);
             if !is_bound {
                 requests.push(PortRequest {
                     container_port,

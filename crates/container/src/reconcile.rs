@@ -48,7 +48,9 @@ impl Containers {
         let mut supervised = Vec::new();
         for container in self.all() {
             match self.reconnect(&container).await {
-                Ok(Some((shim, hello, events))) => supervised.push((container, shim, hello, events)),
+                Ok(Some((shim, hello, events))) => {
+                    supervised.push((container, shim, hello, events))
+                }
                 Ok(None) => self.note_absent(&container, &mut report).await?,
                 Err(error) => {
                     tracing::error!(container.id = %container.id, error = %types::error::chain(&error), "cannot reconnect");
@@ -74,7 +76,9 @@ impl Containers {
         for container in self.all() {
             let (record, state) = (container.record(), container.state());
             let host = &record.host_config;
-            let Ok(policy) = Policy::parse(&host.restart_policy, host.auto_remove) else { continue };
+            let Ok(policy) = Policy::parse(&host.restart_policy, host.auto_remove) else {
+                continue;
+            };
             match state.phase {
                 Phase::Restarting => self.restart_later(&container, Duration::ZERO),
                 Phase::Exited

@@ -36,8 +36,13 @@ impl Containers {
         match state.phase {
             Phase::Running | Phase::Paused | Phase::Restarting if !options.is_forced => {
                 let (what, hint) = match state.phase {
-                    Phase::Paused => ("paused", "unpause and then stop the container before removing or force remove"),
-                    Phase::Restarting => ("restarting", "stop the container before removing or force remove"),
+                    Phase::Paused => (
+                        "paused",
+                        "unpause and then stop the container before removing or force remove",
+                    ),
+                    Phase::Restarting => {
+                        ("restarting", "stop the container before removing or force remove")
+                    }
                     _ => ("running", "stop the container before removing or force remove"),
                 };
                 return Err(ContainerError::Conflict(format!(
@@ -61,7 +66,10 @@ impl Containers {
     }
 
     /// Removal after the end of a container that was made with `--rm`.
-    pub(crate) async fn auto_remove(&self, container: &Arc<Container>) -> Result<(), ContainerError> {
+    pub(crate) async fn auto_remove(
+        &self,
+        container: &Arc<Container>,
+    ) -> Result<(), ContainerError> {
         let may_go = |phase| !matches!(phase, Phase::Running | Phase::Paused);
         // A caller who is killing the container holds its lock until the end is announced.
         let _operation = container.lock().await;
@@ -90,11 +98,34 @@ impl Containers {
         }
         self.publish(container, "destroy", BTreeMap::new());
         container.announce_removal();
+        self.sweep_images(container);
         Ok(())
     }
 
+    /// Lets the image service delete an image that was removed by force while this container
+    /// still used it.
+    fn sweep_images(&self, container: &Container) {
+        let image = container.record().image.clone();
+        let images = self.inner.services.images.clone();
+        // Named images stay whoever uses them: the common case costs one look-up.
+        if images.get(&image).is_ok_and(|image| !image.is_dangling()) {
+            return;
+        }
+        let usage = Arc::new(crate::ImageUsage(self.clone()));
+        // Not awaited by the caller, whose container is gone; the start of the engine sweeps too.
+        tokio::spawn(async move {
+            if let Err(error) = images.sweep(usage).await {
+                tracing::warn!(error = %types::error::chain(&error), "cannot sweep images");
+            }
+        });
+    }
+
     /// Every step is tried; the row goes last, so that a failure can be tried again.
-    fn remove_parts(&self, container: &Container, with_volumes: bool) -> Result<(), ContainerError> {
+    fn remove_parts(
+        &self,
+        container: &Container,
+        with_volumes: bool,
+    ) -> Result<(), ContainerError> {
         let record = container.record();
         let mut failures: Vec<String> = Vec::new();
         let mut note = |outcome: Result<(), ContainerError>| {

@@ -126,7 +126,8 @@ mod tests {
     #[test]
     fn on_failure_counts() {
         let policy = Policy::OnFailure { max_retries: 2 };
-        let state = |exit_code, restart_count| State { exit_code, restart_count, ..State::default() };
+        let state =
+            |exit_code, restart_count| State { exit_code, restart_count, ..State::default() };
         assert!(policy.wants_restart(&state(1, 1)));
         assert!(!policy.wants_restart(&state(1, 2)));
         assert!(!policy.wants_restart(&state(0, 0)));
@@ -134,11 +135,8 @@ mod tests {
 
     #[test]
     fn a_stop_by_hand_is_respected() {
-        let stopped = State {
-            is_manually_stopped: true,
-            started_at_nanos: Some(1),
-            ..State::default()
-        };
+        let stopped =
+            State { is_manually_stopped: true, started_at_nanos: Some(1), ..State::default() };
         assert!(!Policy::Always.wants_restart(&stopped));
         assert!(Policy::Always.wants_start_at_boot(&stopped));
         assert!(!Policy::UnlessStopped.wants_start_at_boot(&stopped));

@@ -31,11 +31,13 @@ impl RootView {
     pub fn open(rootfs: &RootFilesystem) -> io::Result<Self> {
         let root = match rootfs {
             RootFilesystem::Directory { path } => Root::open(path)?,
-            RootFilesystem::Overlay { lower, upper, work } => Root::from_fd(overlay::mount(&Overlay {
-                lower,
-                upper: upper.as_deref(),
-                work: work.as_deref(),
-            })?),
+            RootFilesystem::Overlay { lower, upper, work } => {
+                Root::from_fd(overlay::mount(&Overlay {
+                    lower,
+                    upper: upper.as_deref(),
+                    work: work.as_deref(),
+                })?)
+            }
         };
         Ok(Self { root })
     }

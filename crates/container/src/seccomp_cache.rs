@@ -69,7 +69,11 @@ impl SeccompCache {
         Ok(Some(path))
     }
 
-    fn compile(&self, policy: &DefaultPolicy, capabilities: &[String]) -> Result<PathBuf, ContainerError> {
+    fn compile(
+        &self,
+        policy: &DefaultPolicy,
+        capabilities: &[String],
+    ) -> Result<PathBuf, ContainerError> {
         let resolved = resolve(policy, capabilities);
         let text = crate::containers::encode("seccomp policy", &resolved)?;
         let path = self.dir.join(format!("{}.bpf", sha256_hex(text.as_bytes())));
@@ -106,7 +110,7 @@ fn sha256_hex(bytes: &[u8]) -> String {
 /// Through a temporary name, so that nobody reads half a filter.
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ContainerError> {
     let temporary = path.with_extension(format!("tmp{:?}", std::thread::current().id()));
-    fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path)).map_err(|source| {
-        ContainerError::File { action: "write", path: path.to_owned(), source }
-    })
+    fs::write(&temporary, bytes)
+        .and_then(|()| fs::rename(&temporary, path))
+        .map_err(|source| ContainerError::File { action: "write", path: path.to_owned(), source })
 }

@@ -42,8 +42,7 @@ impl ShimPool {
     /// Makes an empty reserve; `root` is `EXEC_ROOT/shims`.
     #[must_use]
     pub fn new(binary: PathBuf, root: PathBuf) -> Self {
-        let shared =
-            Shared { binary, root, serial: AtomicU64::new(0), spare: Mutex::new(None) };
+        let shared = Shared { binary, root, serial: AtomicU64::new(0), spare: Mutex::new(None) };
         Self { shared: Arc::new(shared) }
     }
 

@@ -63,8 +63,12 @@ pub fn parse(text: &str) -> Result<i32, ContainerError> {
     let number = match (name.strip_prefix("RTMIN"), name.strip_prefix("RTMAX")) {
         (Some(""), _) => Some(RTMIN),
         (_, Some("")) => Some(RTMAX),
-        (Some(rest), _) => rest.strip_prefix('+').and_then(|n| n.parse().ok()).map(|n: i32| RTMIN + n),
-        (_, Some(rest)) => rest.strip_prefix('-').and_then(|n| n.parse().ok()).map(|n: i32| RTMAX - n),
+        (Some(rest), _) => {
+            rest.strip_prefix('+').and_then(|n| n.parse().ok()).map(|n: i32| RTMIN + n)
+        }
+        (_, Some(rest)) => {
+            rest.strip_prefix('-').and_then(|n| n.parse().ok()).map(|n: i32| RTMAX - n)
+        }
         _ => None,
     };
     number.filter(|n| (RTMIN..=RTMAX).contains(n)).ok_or_else(invalid)
@@ -84,9 +88,14 @@ mod tests {
 
     #[test]
     fn names_and_numbers() {
-        for (text, number) in
-            [("9", 9), ("KILL", 9), ("SIGKILL", 9), ("sigterm", 15), ("RTMIN+3", 37), ("RTMAX-1", 63)]
-        {
+        for (text, number) in [
+            ("9", 9),
+            ("KILL", 9),
+            ("SIGKILL", 9),
+            ("sigterm", 15),
+            ("RTMIN+3", 37),
+            ("RTMAX-1", 63),
+        ] {
             assert_eq!(parse(text).unwrap(), number, "{text}");
         }
         for bad in ["", "0", "65", "-1", "NOSUCH", "RTMIN+40", "RTMAX+1"] {

@@ -122,8 +122,7 @@ impl Containers {
             _ => 128,
         };
         container.live().pending.clear();
-        let failed =
-            Transition::StartFailed { exit_code, error: types::error::chain(error) };
+        let failed = Transition::StartFailed { exit_code, error: types::error::chain(error) };
         if let Err(error) = self.transition(container, failed) {
             tracing::error!(container.id = %container.id, error = %types::error::chain(&error), "cannot note a failed start");
         }
@@ -134,8 +133,10 @@ impl Containers {
         let dir = self.shim_dir(&record.id);
         crate::create::remove_dir(&dir)?;
         let (shim, events) = self.inner.shims.take(&dir)?;
-        let (network, prepared) =
-            tokio::join!(self.connect_network(Arc::clone(&record)), self.prepare(Arc::clone(&record)));
+        let (network, prepared) = tokio::join!(
+            self.connect_network(Arc::clone(&record)),
+            self.prepare(Arc::clone(&record))
+        );
         let (network, mut request) = match (network, prepared) {
             (Ok(network), Ok(request)) => (network, request),
             (network, prepared) => {
@@ -254,9 +255,11 @@ impl Containers {
             )));
         }
         let path = PathBuf::from(format!("/proc/{pid}/ns/{kind}"));
-        std::fs::File::open(&path)
-            .map(OwnedFd::from)
-            .map_err(|source| ContainerError::File { action: "open", path, source })
+        std::fs::File::open(&path).map(OwnedFd::from).map_err(|source| ContainerError::File {
+            action: "open",
+            path,
+            source,
+        })
     }
 
     fn joined_pid_namespace(&self, record: &Record) -> Result<Option<OwnedFd>, ContainerError> {
@@ -322,7 +325,10 @@ impl Containers {
     }
 
     /// The filter's file, or none for an unconfined container.
-    pub(crate) fn seccomp_filter(&self, record: &Record) -> Result<Option<PathBuf>, ContainerError> {
+    pub(crate) fn seccomp_filter(
+        &self,
+        record: &Record,
+    ) -> Result<Option<PathBuf>, ContainerError> {
         let host = &record.host_config;
         if host.privileged {
             return Ok(None);
@@ -349,7 +355,12 @@ impl Containers {
 
     fn spec(&self, record: &Record) -> Result<Spec, ContainerError> {
         let dir = self.data_dir(&record.id);
-        let files = host_files::write(record, &dir, &self.inner.settings.dns, &self.inner.services.networks)?;
+        let files = host_files::write(
+            record,
+            &dir,
+            &self.inner.settings.dns,
+            &self.inner.services.networks,
+        )?;
         let mut spec = spec::build(&Inputs {
             record,
             user: self.user(record, &record.config.user)?,
@@ -430,13 +441,14 @@ fn requested_mac(
     network: &str,
 ) -> Result<Option<network::MacAddress>, ContainerError> {
     let own = endpoint_settings(record, network).map(|e| e.mac_address.clone());
-    let text = own
-        .filter(|mac| !mac.is_empty())
-        .unwrap_or_else(|| record.config.mac_address.clone());
+    let text =
+        own.filter(|mac| !mac.is_empty()).unwrap_or_else(|| record.config.mac_address.clone());
     if text.is_empty() {
         return Ok(None);
     }
-    text.parse().map(Some).map_err(|_| ContainerError::Invalid(format!("invalid MAC address: {text}")))
+    text.parse()
+        .map(Some)
+        .map_err(|_| ContainerError::Invalid(format!("invalid MAC address: {text}")))
 }
 
 fn endpoint_settings<'a>(

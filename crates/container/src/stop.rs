@@ -127,9 +127,8 @@ impl Containers {
     pub async fn kill(&self, reference: &str, number: Option<i32>) -> Result<(), ContainerError> {
         let container = self.find(reference)?;
         let number = number.unwrap_or(signal::KILL);
-        let not_running = || {
-            ContainerError::Conflict(format!("container {} is not running", container.id))
-        };
+        let not_running =
+            || ContainerError::Conflict(format!("container {} is not running", container.id));
         if !container.state().is_running() {
             return Err(not_running());
         }
@@ -174,7 +173,11 @@ impl Containers {
     ///
     /// # Errors
     /// Those of stop and start.
-    pub async fn restart(&self, reference: &str, options: StopOptions) -> Result<(), ContainerError> {
+    pub async fn restart(
+        &self,
+        reference: &str,
+        options: StopOptions,
+    ) -> Result<(), ContainerError> {
         let container = self.find(reference)?;
         let _operation = container.lock().await;
         match self.stop_locked(&container, options).await {
@@ -203,9 +206,8 @@ impl Containers {
             }
             _ => return Err(ContainerError::NotRunning(container.id.to_string())),
         }
-        let shim = container
-            .shim()
-            .ok_or_else(|| ContainerError::NotRunning(container.id.to_string()))?;
+        let shim =
+            container.shim().ok_or_else(|| ContainerError::NotRunning(container.id.to_string()))?;
         shim.pause().await.map_err(|error| shim_error(error, ""))?;
         self.transition(&container, Transition::Paused)?;
         self.publish(&container, "pause", BTreeMap::new());
@@ -231,9 +233,8 @@ impl Containers {
     }
 
     async fn resume_locked(&self, container: &Arc<Container>) -> Result<(), ContainerError> {
-        let shim = container
-            .shim()
-            .ok_or_else(|| ContainerError::NotRunning(container.id.to_string()))?;
+        let shim =
+            container.shim().ok_or_else(|| ContainerError::NotRunning(container.id.to_string()))?;
         shim.resume().await.map_err(|error| shim_error(error, ""))?;
         self.transition(container, Transition::Resumed)
     }

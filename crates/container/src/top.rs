@@ -28,11 +28,7 @@ impl Containers {
         let output = Command::new("ps")
             .args(arguments.split_whitespace())
             .output()
-            .map_err(|source| ContainerError::File {
-                action: "run",
-                path: "ps".into(),
-                source,
-            })?;
+            .map_err(|source| ContainerError::File { action: "run", path: "ps".into(), source })?;
         if !output.status.success() {
             return Err(ContainerError::Invalid(format!(
                 "ps: {}",

@@ -67,10 +67,9 @@ fn merge(own: &mut Resources, new: &Resources) {
     number(&mut own.cpu_realtime_runtime, new.cpu_realtime_runtime);
     number(&mut own.memory_reservation, new.memory_reservation);
     number(&mut own.memory_swap, new.memory_swap);
-    for (own, new) in [
-        (&mut own.cpuset_cpus, &new.cpuset_cpus),
-        (&mut own.cpuset_mems, &new.cpuset_mems),
-    ] {
+    for (own, new) in
+        [(&mut own.cpuset_cpus, &new.cpuset_cpus), (&mut own.cpuset_mems, &new.cpuset_mems)]
+    {
         if !new.is_empty() {
             own.clone_from(new);
         }

@@ -14,16 +14,16 @@ use crate::ContainerError;
 
 /// Nodes that every container may use: (type, major, minor, access), -1 for any.
 const ALLOWED: &[(&str, i64, i64, &str)] = &[
-    ("c", 1, 5, "rwm"),   // zero
-    ("c", 1, 3, "rwm"),   // null
-    ("c", 1, 9, "rwm"),   // urandom
-    ("c", 1, 8, "rwm"),   // random
-    ("c", 1, 7, "rwm"),   // full
-    ("c", 5, 0, "rwm"),   // tty
-    ("c", 5, 1, "rwm"),   // console
-    ("c", 5, 2, "rwm"),   // ptmx
+    ("c", 1, 5, "rwm"),    // zero
+    ("c", 1, 3, "rwm"),    // null
+    ("c", 1, 9, "rwm"),    // urandom
+    ("c", 1, 8, "rwm"),    // random
+    ("c", 1, 7, "rwm"),    // full
+    ("c", 5, 0, "rwm"),    // tty
+    ("c", 5, 1, "rwm"),    // console
+    ("c", 5, 2, "rwm"),    // ptmx
     ("c", 136, -1, "rwm"), // pts/*
-    ("b", -1, -1, "m"),   // mknod is a capability of its own; use still needs a rule
+    ("b", -1, -1, "m"),    // mknod is a capability of its own; use still needs a rule
     ("c", -1, -1, "m"),
 ];
 
@@ -53,9 +53,9 @@ pub fn plan(host: &HostConfig) -> Result<(Vec<Device>, Vec<DeviceRule>), Contain
         return Ok((host_devices(Path::new("/dev")), vec![every]));
     }
     let mut rules = vec![DeviceRule { access: Some("rwm".into()), ..DeviceRule::default() }];
-    rules.extend(ALLOWED.iter().map(|(kind, major, minor, access)| {
-        rule(true, kind, *major, *minor, access)
-    }));
+    rules.extend(
+        ALLOWED.iter().map(|(kind, major, minor, access)| rule(true, kind, *major, *minor, access)),
+    );
     let mut nodes = Vec::new();
     for mapping in host.resources.devices.iter().flatten() {
         let access = if mapping.cgroup_permissions.is_empty() {
@@ -73,7 +73,8 @@ pub fn plan(host: &HostConfig) -> Result<(Vec<Device>, Vec<DeviceRule>), Contain
     }
     if host.resources.device_requests.as_ref().is_some_and(|requests| !requests.is_empty()) {
         return Err(ContainerError::NotBuilt(
-            "could not select device driver: device requests (--gpus, CDI) are not built yet".into(),
+            "could not select device driver: device requests (--gpus, CDI) are not built yet"
+                .into(),
         ));
     }
     Ok((nodes, rules))
@@ -156,7 +157,8 @@ fn host_devices(root: &Path) -> Vec<Device> {
 
 /// `TYPE MAJOR:MINOR ACCESS`, e.g. `c 42:* rmw`.
 fn parse_rule(text: &str) -> Result<DeviceRule, ContainerError> {
-    let invalid = || ContainerError::Invalid(format!("invalid device cgroup rule format: '{text}'"));
+    let invalid =
+        || ContainerError::Invalid(format!("invalid device cgroup rule format: '{text}'"));
     let parts: Vec<&str> = text.split_whitespace().collect();
     let [kind, numbers, access] = parts[..] else { return Err(invalid()) };
     let (major, minor) = numbers.split_once(':').ok_or_else(invalid)?;

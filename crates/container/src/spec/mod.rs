@@ -178,12 +178,9 @@ fn linux(
 fn namespaces(inputs: &Inputs<'_>) -> Vec<Namespace> {
     let plan = inputs.namespaces;
     let mut kinds = vec!["mount"];
-    for (origin, kind) in [
-        (plan.network, "network"),
-        (plan.uts, "uts"),
-        (plan.pid, "pid"),
-        (plan.ipc, "ipc"),
-    ] {
+    for (origin, kind) in
+        [(plan.network, "network"), (plan.uts, "uts"), (plan.pid, "pid"), (plan.ipc, "ipc")]
+    {
         if origin == Origin::Own {
             kinds.push(kind);
         }

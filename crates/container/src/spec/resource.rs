@@ -79,7 +79,9 @@ fn check_cpu(resources: &Resources) -> Result<(), ContainerError> {
     let cpus = number_of_cpus();
     if resources.nano_cpus != 0 {
         if resources.cpu_period > 0 || resources.cpu_quota > 0 {
-            return Err(invalid("Conflicting options: Nano CPUs and CPU Period cannot both be set"));
+            return Err(invalid(
+                "Conflicting options: Nano CPUs and CPU Period cannot both be set",
+            ));
         }
         if resources.nano_cpus < 0 || resources.nano_cpus > cpus * NANOS_PER_CPU {
             return Err(invalid(format!(
@@ -94,12 +96,18 @@ fn check_cpu(resources: &Resources) -> Result<(), ContainerError> {
         )));
     }
     if resources.cpu_period != 0 && !(1000..=1_000_000).contains(&resources.cpu_period) {
-        return Err(invalid("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)"));
+        return Err(invalid(
+            "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)",
+        ));
     }
     if resources.cpu_quota > 0 && resources.cpu_quota < 1000 {
         return Err(invalid("CPU cfs quota can not be less than 1ms (i.e. 1000)"));
     }
-    check_cpu_list(&resources.cpuset_cpus, "cpuset cpus", "Requested CPUs are not available - requested")?;
+    check_cpu_list(
+        &resources.cpuset_cpus,
+        "cpuset cpus",
+        "Requested CPUs are not available - requested",
+    )?;
     check_cpu_list(&resources.cpuset_mems, "cpuset mems", "")
 }
 
@@ -226,8 +234,22 @@ fn block_io(resources: &Resources) -> Result<Option<BlockIo>, ContainerError> {
 /// [`ContainerError::Invalid`] for an unknown name, or a soft limit above the hard one.
 pub fn rlimit(ulimit: &Ulimit) -> Result<Rlimit, ContainerError> {
     const NAMES: &[&str] = &[
-        "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc",
-        "rss", "rtprio", "rttime", "sigpending", "stack", "as",
+        "core",
+        "cpu",
+        "data",
+        "fsize",
+        "locks",
+        "memlock",
+        "msgqueue",
+        "nice",
+        "nofile",
+        "nproc",
+        "rss",
+        "rtprio",
+        "rttime",
+        "sigpending",
+        "stack",
+        "as",
     ];
     if !NAMES.contains(&ulimit.name.as_str()) {
         return Err(invalid(format!("invalid ulimit type: {}", ulimit.name)));
@@ -267,12 +289,18 @@ mod tests {
     fn impossible_limits_are_named() {
         let text = |resources: Resources| check(&resources).unwrap_err().to_string();
         assert!(text(Resources { memory: 1024, ..Resources::default() }).contains("6MB"));
-        assert!(text(Resources { cpuset_cpus: "9999".into(), ..Resources::default() })
-            .contains("Requested CPUs are not available"));
-        assert!(text(Resources { cpuset_cpus: "a".into(), ..Resources::default() })
-            .contains("Invalid value a for cpuset cpus"));
-        assert!(text(Resources { nano_cpus: i64::MAX, ..Resources::default() })
-            .contains("range of CPUs"));
+        assert!(
+            text(Resources { cpuset_cpus: "9999".into(), ..Resources::default() })
+                .contains("Requested CPUs are not available")
+        );
+        assert!(
+            text(Resources { cpuset_cpus: "a".into(), ..Resources::default() })
+                .contains("Invalid value a for cpuset cpus")
+        );
+        assert!(
+            text(Resources { nano_cpus: i64::MAX, ..Resources::default() })
+                .contains("range of CPUs")
+        );
         let wrong = Ulimit { name: "nosuch".into(), hard: 1, soft: 1 };
         assert!(rlimit(&wrong).is_err());
         assert!(rlimit(&Ulimit { name: "nofile".into(), hard: 1, soft: 2 }).is_err());

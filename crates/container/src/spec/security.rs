@@ -71,10 +71,10 @@ impl Options {
                 "security option {option} is not built yet"
             )));
         }
-        let (name, value) = option
-            .split_once('=')
-            .or_else(|| option.split_once(':'))
-            .ok_or_else(|| ContainerError::Invalid(format!("invalid --security-opt 1: \"{option}\"")))?;
+        let (name, value) =
+            option.split_once('=').or_else(|| option.split_once(':')).ok_or_else(|| {
+                ContainerError::Invalid(format!("invalid --security-opt 1: \"{option}\""))
+            })?;
         match name {
             "seccomp" => {
                 self.seccomp = match value {

@@ -54,10 +54,7 @@ fn log_query(options: &LogOptions) -> LogQuery {
 }
 
 fn stop_options(options: &StopContainer) -> StopOptions {
-    StopOptions {
-        signal: options.signal.map(Signal::number),
-        timeout_seconds: options.timeout,
-    }
+    StopOptions { signal: options.signal.map(Signal::number), timeout_seconds: options.timeout }
 }
 
 impl Engine {
@@ -75,6 +72,7 @@ impl Engine {
     pub(super) fn summaries(&self, options: &ListContainers) -> Answer<Vec<ContainerSummary>> {
         let wanted = Wanted::parse(options, &self.containers, &self.images)?;
         let mut lines = Vec::new();
+        let mut names = service::ImageNames::default();
         for container in self.containers.all().iter().rev() {
             if wanted.limit.is_some_and(|limit| lines.len() >= limit) {
                 break;
@@ -82,7 +80,7 @@ impl Engine {
             if !wanted.admits(container) {
                 continue;
             }
-            let mut line = self.containers.summary(container);
+            let mut line = self.containers.summary(container, &mut names);
             if options.size {
                 let (writable, root) = self.with_sizes(container)?;
                 (line.size_rw, line.size_root_fs) = (Some(writable), Some(root));
@@ -220,9 +218,8 @@ impl ContainerBackend for Engine {
     }
 
     async fn rename(&self, id: &str, name: &str) -> Answer<()> {
-        let name = name
-            .parse::<ContainerName>()
-            .map_err(|error| ApiError::invalid(error.to_string()))?;
+        let name =
+            name.parse::<ContainerName>().map_err(|error| ApiError::invalid(error.to_string()))?;
         Ok(self.containers.rename(id, &name).await?)
     }
 
@@ -237,11 +234,8 @@ impl ContainerBackend for Engine {
     async fn attach(&self, id: &str, options: AttachOptions) -> Answer<Attachment> {
         let container = self.containers.find(id)?;
         let replay = if options.logs {
-            let query = LogQuery {
-                stdout: options.stdout,
-                stderr: options.stderr,
-                ..LogQuery::default()
-            };
+            let query =
+                LogQuery { stdout: options.stdout, stderr: options.stderr, ..LogQuery::default() };
             let format = log_frames::Format {
                 framing: Self::framing(&container),
                 timestamps: false,
@@ -257,11 +251,8 @@ impl ContainerBackend for Engine {
             stderr: options.stderr,
         };
         let framing = Self::framing(&container);
-        let live = if options.stream {
-            Some(self.containers.attach(id, streams).await?)
-        } else {
-            None
-        };
+        let live =
+            if options.stream { Some(self.containers.attach(id, streams).await?) } else { None };
         Ok(match (replay, live) {
             (None, Some(live)) => attach::attachment(live, options.detach_keys),
             (replay, live) => attach::with_replay(framing, replay, live, options.detach_keys),
@@ -291,8 +282,7 @@ impl ContainerBackend for Engine {
             self.containers.find(id)?;
             return Err(ApiError::not_implemented("removing a link"));
         }
-        let options =
-            RemoveOptions { is_forced: options.force, with_volumes: options.volumes };
+        let options = RemoveOptions { is_forced: options.force, with_volumes: options.volumes };
         Ok(self.containers.remove(id, options).await?)
     }
 
@@ -322,7 +312,12 @@ impl ContainerBackend for Engine {
         Err(ApiError::not_implemented("copying from a container"))
     }
 
-    async fn archive_put(&self, id: &str, _options: PutArchive, _archive: ByteStream) -> Answer<()> {
+    async fn archive_put(
+        &self,
+        id: &str,
+        _options: PutArchive,
+        _archive: ByteStream,
+    ) -> Answer<()> {
         self.containers.find(id)?;
         Err(ApiError::not_implemented("copying into a container"))
     }

@@ -7,8 +7,21 @@ use types::{ContainerId, Digest};
 use crate::{Answer, ApiError, Filters, Timestamp, backend::container::ListContainers};
 
 const KNOWN: &[&str] = &[
-    "ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation", "label",
-    "name", "network", "publish", "since", "status", "volume",
+    "ancestor",
+    "before",
+    "exited",
+    "expose",
+    "health",
+    "id",
+    "is-task",
+    "isolation",
+    "label",
+    "name",
+    "network",
+    "publish",
+    "since",
+    "status",
+    "volume",
 ];
 const STATUSES: &[&str] =
     &["created", "running", "paused", "restarting", "removing", "exited", "dead"];
@@ -46,7 +59,8 @@ impl<'a> Wanted<'a> {
             let Some(reference) = filters.get(name).last() else { return Ok(None) };
             Ok(Some(containers.find(reference)?.record().created_nanos))
         };
-        let implies_all = ["status", "exited", "before", "since"].iter().any(|n| filters.contains(n));
+        let implies_all =
+            ["status", "exited", "before", "since"].iter().any(|n| filters.contains(n));
         Ok(Self {
             running_only: !options.all && options.limit.is_none() && !implies_all,
             limit: options.limit.filter(|limit| *limit > 0),
@@ -142,8 +156,9 @@ fn ancestors(filters: &Filters, images: &Images) -> Option<Vec<Digest>> {
     // A name that means no image admits nothing, which is no error.
     let found: Vec<_> = named.filter_map(|name| images.resolve(name).ok()).collect();
     let all = images.list(&::image::ImageFilters::default()).unwrap_or_default();
-    let is_based_on =
-        |image: &::image::Image| found.iter().any(|base| image.diff_ids.starts_with(&base.diff_ids));
+    let is_based_on = |image: &::image::Image| {
+        found.iter().any(|base| image.diff_ids.starts_with(&base.diff_ids))
+    };
     Some(all.iter().filter(|image| is_based_on(image)).map(|image| image.id.clone()).collect())
 }
 

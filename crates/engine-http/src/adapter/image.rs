@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use ::container::Containers;
+use ::container::ImageUsage;
 use ::image::{
-    Image, ImageError, ImageFilters, ImageUse, ImageUser, ImportRequest, LoadRequest, Progress,
-    ProgressSender, PullRequest, PushRequest, Removed,
+    Image, ImageError, ImageFilters, ImportRequest, LoadRequest, Progress, ProgressSender,
+    PullRequest, PushRequest, Removed,
 };
 use async_trait::async_trait;
 use distribution::Credentials;
@@ -38,23 +38,6 @@ use crate::{
 const PROGRESS_QUEUE: usize = 64;
 /// How much of a saved archive may wait for a slow client, in bytes.
 const SAVE_PIPE_BYTES: usize = 256 * 1024;
-
-/// Tells the image service which containers use an image.
-struct Usage(Containers);
-
-impl ImageUse for Usage {
-    fn containers_using(&self, id: &Digest) -> Vec<ImageUser> {
-        let all = self.0.all();
-        let users = all.iter().filter(|container| container.record().image == *id);
-        users
-            .map(|container| ImageUser {
-                container: container.id.clone(),
-                name: container.record().name.to_string(),
-                is_running: container.state().is_running(),
-            })
-            .collect()
-    }
-}
 
 fn credentials(auth: Option<AuthConfig>) -> Option<Credentials> {
     let auth = auth?;
@@ -143,11 +126,8 @@ fn human_size(bytes: u64) -> String {
         _ => 3,
     };
     let text = format!("{size:.digits$}");
-    let short = if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.')
-    } else {
-        &text
-    };
+    let short =
+        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
     format!("{short}{}", UNITS[unit])
 }
 
@@ -216,9 +196,7 @@ fn summary(image: &Image, containers: i64) -> ImageSummary {
 
 fn deleted(items: Vec<Removed>) -> Vec<ImageDeleteItem> {
     let item = |removed| match removed {
-        Removed::Untagged(name) => {
-            ImageDeleteItem { untagged: name, ..ImageDeleteItem::default() }
-        }
+        Removed::Untagged(name) => ImageDeleteItem { untagged: name, ..ImageDeleteItem::default() },
         Removed::Deleted(id) => {
             ImageDeleteItem { deleted: id.to_string(), ..ImageDeleteItem::default() }
         }
@@ -251,8 +229,11 @@ impl Engine {
             &options.filters,
             &["before", "dangling", "label", "label!", "reference", "since", "until"],
         )?;
-        let images =
-            if options.all { self.images.list(&filters)? } else { self.images.list_top(&filters)? };
+        let images = if options.all {
+            self.images.list(&filters)?
+        } else {
+            self.images.list_top(&filters)?
+        };
         let containers = self.containers.all();
         let users = |id: &Digest| {
             let count = containers.iter().filter(|c| c.record().image == *id).count();
@@ -264,7 +245,9 @@ impl Engine {
 
 fn inspect_document(image: &Image) -> Result<ImageInspect, serde_json::Error> {
     let config = match &image.config.config {
-        Some(config) => Some(engine_api::decode::from_value::<ImageConfig>(serde_json::to_value(config)?)?),
+        Some(config) => {
+            Some(engine_api::decode::from_value::<ImageConfig>(serde_json::to_value(config)?)?)
+        }
         None => Some(ImageConfig::default()),
     };
     let text = |value: &Option<String>| Some(value.clone().unwrap_or_default());
@@ -399,7 +382,8 @@ impl ImageBackend for Engine {
             is_forced: options.force,
             keeps_parents: options.no_prune,
         };
-        let removed = self.images.remove(request, Arc::new(Usage(self.containers.clone()))).await?;
+        let removed =
+            self.images.remove(request, Arc::new(ImageUsage(self.containers.clone()))).await?;
         self.removal_events(&removed);
         Ok(deleted(removed))
     }
@@ -448,8 +432,7 @@ impl ImageBackend for Engine {
         let platform = options.platforms.into_iter().next().map(oci_platform);
         Ok(events(move |progress| async move {
             let request = LoadRequest { is_quiet: options.quiet, platform };
-            let loaded =
-                engine.images.load(request, archive.into_reader(), Some(progress)).await?;
+            let loaded = engine.images.load(request, archive.into_reader(), Some(progress)).await?;
             for image in loaded {
                 engine.image_event("load", &image.id.to_string(), &image.id.to_string());
             }
@@ -459,7 +442,7 @@ impl ImageBackend for Engine {
 
     async fn prune(&self, filters: Filters) -> Answer<ImagePruneReport> {
         let filters = image_filters(&filters, &["dangling", "label", "label!", "until"])?;
-        let usage = Arc::new(Usage(self.containers.clone()));
+        let usage = Arc::new(ImageUsage(self.containers.clone()));
         let pruned = self.images.prune(filters, usage).await?;
         self.removal_events(&pruned.removed);
         let attributes =

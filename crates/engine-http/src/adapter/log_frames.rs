@@ -30,11 +30,8 @@ fn encode(records: &[LogRecord], format: Format) -> Bytes {
     for record in records {
         let line = line(record, format);
         if format.framing == Framing::Multiplexed {
-            let stream = if record.is_stderr() {
-                stdcopy::Stream::Stderr
-            } else {
-                stdcopy::Stream::Stdout
-            };
+            let stream =
+                if record.is_stderr() { stdcopy::Stream::Stderr } else { stdcopy::Stream::Stdout };
             let length = u32::try_from(line.len()).expect("a record is far below 4 GiB");
             bytes.put_slice(&stdcopy::header(stream, length));
         }

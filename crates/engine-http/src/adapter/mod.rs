@@ -66,7 +66,10 @@ async fn blocking<T: Send + 'static, E: Into<ApiError> + Send + 'static>(
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|error| {
-            ApiError::new(types::ErrorKind::Internal, format!("the operation was cut short: {error}"))
+            ApiError::new(
+                types::ErrorKind::Internal,
+                format!("the operation was cut short: {error}"),
+            )
         })?
         .map_err(Into::into)
 }

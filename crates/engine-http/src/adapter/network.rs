@@ -17,8 +17,7 @@ use crate::{
 
 fn document(info: NetworkInfo) -> Network {
     let mut options = BTreeMap::new();
-    let mut ipam =
-        Ipam { driver: "default".to_owned(), options: None, config: Some(Vec::new()) };
+    let mut ipam = Ipam { driver: "default".to_owned(), options: None, config: Some(Vec::new()) };
     if let Some(bridge) = &info.bridge {
         for (name, value) in [
             ("default_bridge", "true".to_owned()),

@@ -35,7 +35,8 @@ impl Engine {
         let names = filters.get("name");
         let mut admitted = Vec::new();
         for volume in self.volumes.list()? {
-            let is_named = names.is_empty() || names.iter().any(|n| volume.name.contains(n.as_str()));
+            let is_named =
+                names.is_empty() || names.iter().any(|n| volume.name.contains(n.as_str()));
             let is_admitted = is_named
                 && filters.admits("driver", &volume.driver)
                 && filters.admits_labels("label", &volume.labels);
