@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use super::{
     command::{is_installed, run, signal, wait_for},
@@ -149,20 +149,6 @@ impl Engine {
         process::pss_kib(&process::of_engine(self.site.root()))
     }
 
-    /// Its version, as it says it.
-    ///
-    /// # Errors
-    /// It cannot be asked.
-    pub fn version(&self) -> Result<String> {
-        if self.kind == Kind::Podman {
-            return run(Command::new("podman").args(["version", "--format", "{{.Version}}"]));
-        }
-        let body = super::api::get(&self.socket(), "/version")?;
-        let document: serde_json::Value = serde_json::from_str(&body)?;
-        let Some(version) = document["Version"].as_str() else { bail!("no version in {body}") };
-        Ok(version.to_owned())
-    }
-
     fn podman(&self) -> Command {
         let mut command = self.site.inside("podman");
         command.env("CONTAINERS_CONF", self.site.path("containers.conf"));
@@ -244,7 +230,7 @@ impl Subject {
         };
         if self.client != Client::Podman {
             command.arg("-H").arg(engine.address());
-            command.env("DOCKER_CONFIG", engine.site.root());
+            command.env("DOCKER_CONFIG", engine.site().root());
             command.env("DOCKER_CLI_HINTS", "false");
         }
         command.args(arguments);
@@ -255,7 +241,7 @@ impl Subject {
     pub fn container(&self, engine: &Engine, verb: &str, arguments: &[&str]) -> Command {
         let mut command = self.command(engine, &[verb]);
         if self.client == Client::Podman {
-            command.args(["--cgroup-parent", &engine.site.cgroup()]);
+            command.args(["--cgroup-parent", &engine.site().cgroup()]);
         }
         command.args(arguments);
         command

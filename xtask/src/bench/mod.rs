@@ -9,8 +9,11 @@ mod api;
 mod command;
 mod engine;
 mod fleet;
+mod large_image;
 mod leftover;
+mod machine;
 mod process;
+mod registry;
 mod report;
 mod sample;
 mod scenario;
@@ -59,6 +62,8 @@ pub fn run(options: &Options) -> Result<()> {
     let scratch = site::Scratch::new()?;
     let rootfs = fleet::make_rootfs(scratch.path())?;
     let ground = Ground { programs, rootfs, is_quick: options.quick };
+    let machine = machine::describe(&ground.programs.join("gantryd"))?.markdown();
+    publish(&ground, &workspace, "machine", &machine)?;
     let mut failed = Vec::new();
     for scenario in scenario::ALL {
         let is_wanted = options.only.is_empty() || options.only.iter().any(|n| n == scenario.name);
@@ -83,11 +88,16 @@ fn measure(ground: &Ground, scenario: &scenario::Scenario, workspace: &Path) -> 
     let after = load()?;
     let mut text: String = tables.iter().map(report::Table::markdown).collect::<Vec<_>>().join("\n");
     text.push_str(&format!("\nLoad average of the machine: {before} before, {after} after.\n"));
-    println!("## {}\n\n{text}", scenario.name);
-    if !ground.is_quick {
-        report::put(&workspace.join("docs/benchmarks.md"), scenario.name, &text)?;
+    publish(ground, workspace, scenario.name, &text)
+}
+
+/// Prints a section and, if it has enough rounds, puts it into the document.
+fn publish(ground: &Ground, workspace: &Path, name: &str, text: &str) -> Result<()> {
+    println!("## {name}\n\n{text}");
+    if ground.is_quick {
+        return Ok(());
     }
-    Ok(())
+    report::put(&workspace.join("docs/benchmarks.md"), name, &format!("## {name}\n\n{text}"))
 }
 
 /// The one-minute load average.

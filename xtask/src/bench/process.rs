@@ -49,6 +49,16 @@ pub fn pss_kib(pids: &[u32]) -> Result<u64> {
     Ok(sum)
 }
 
+/// The most memory that an engine's processes have held so far, in KiB.
+pub fn peak_rss_kib(root: &Path) -> u64 {
+    let peak = |pid: u32| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
+    };
+    of_engine(root).into_iter().filter_map(peak).sum()
+}
+
 fn list() -> Vec<Process> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     entries
