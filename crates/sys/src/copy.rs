@@ -66,7 +66,11 @@ impl Copy<'_> {
             }
         }
         let stat = rustix::fs::fstat(source)?;
-        rustix::fs::fchown(target, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))?;
+        rustix::fs::fchown(
+            target,
+            Some(Uid::from_raw(stat.st_uid)),
+            Some(Gid::from_raw(stat.st_gid)),
+        )?;
         rustix::fs::fchmod(target, Mode::from_raw_mode(stat.st_mode & 0o7777))?;
         rustix::fs::futimens(target, &times(&stat))?;
         Ok(())
