@@ -16,7 +16,7 @@ impl PidFile {
     /// # Errors
     /// Another engine runs, or the file cannot be written.
     pub fn create(path: &Path) -> anyhow::Result<Self> {
-        if let Some(pid) = running(path)? {
+        if let Some(pid) = still_running(path)? {
             bail!(
                 "failed to start the engine: process with PID {pid} is still running: ensure \
                  gantryd is not running or delete {}",
@@ -41,6 +41,21 @@ impl Drop for PidFile {
     }
 }
 
+/// How long an engine that was just killed may take to be gone.
+const ENDING: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// The process that the file names, unless it ends within [`ENDING`].
+fn still_running(path: &Path) -> anyhow::Result<Option<u32>> {
+    let deadline = std::time::Instant::now() + ENDING;
+    loop {
+        let found = running(path)?;
+        if found.is_none() || std::time::Instant::now() >= deadline {
+            return Ok(found);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
 /// The process that the file names, if it lives and has this program's name: after a reboot the
 /// number may belong to anyone.
 fn running(path: &Path) -> anyhow::Result<Option<u32>> {
@@ -52,7 +67,14 @@ fn running(path: &Path) -> anyhow::Result<Option<u32>> {
     let Ok(pid) = text.trim().parse::<u32>() else { return Ok(None) };
     let name = |pid: &str| fs::read_to_string(format!("/proc/{pid}/comm")).ok();
     let is_engine = pid != std::process::id() && name(&pid.to_string()) == name("self");
-    Ok(is_engine.then_some(pid))
+    Ok((is_engine && !is_zombie(pid)).then_some(pid))
+}
+
+/// An ended process that its parent has not waited for runs no more.
+fn is_zombie(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The state follows the command, which may hold parentheses itself.
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['Z', 'X']))
 }
 
 #[cfg(test)]

@@ -126,6 +126,10 @@ pub async fn wire(config: watch::Receiver<Arc<Config>>) -> Result<Engine> {
     .context("cannot open the containers")?;
     let report = containers.reconcile().await.context("cannot reconcile the containers")?;
     tracing::info!(?report, "reconciled");
+    images
+        .sweep(Arc::new(container::ImageUsage(containers.clone())))
+        .await
+        .context("cannot sweep the images")?;
     containers.start_at_boot();
     let facts = EngineFacts {
         id: engine_id(&root)?,

@@ -251,13 +251,22 @@ impl Containers {
         let mut live = container.live();
         let mut state = live.state.clone();
         change(&mut state)?;
-        let text = encode("container state", &state)?;
+        self.persist_state(&container.id, &state)?;
+        live.state = state;
+        Ok(())
+    }
+
+    /// Writes a state to its row.
+    pub(crate) fn persist_state(
+        &self,
+        id: &ContainerId,
+        state: &State,
+    ) -> Result<(), ContainerError> {
+        let text = encode("container state", state)?;
         self.inner
             .services
             .database
-            .write(|tx| Ok::<_, ContainerError>(table::update_state(tx, &container.id, &text)?))?;
-        live.state = state;
-        Ok(())
+            .write(|tx| Ok::<_, ContainerError>(table::update_state(tx, id, &text)?))
     }
 
     /// Emits a container event with Docker's attributes.

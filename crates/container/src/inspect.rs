@@ -1,6 +1,6 @@
 //! What `inspect` and `ps` say of a container.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use engine_api::{
     container::{
@@ -13,7 +13,7 @@ use engine_api::{
     port::{PortBinding, PortMap, PortSummary},
 };
 use network::Endpoint;
-use types::RootFilesystem;
+use types::{Digest, RootFilesystem};
 
 use crate::{
     ContainerError, Containers,
@@ -36,6 +36,10 @@ pub struct Sizes {
     /// Its writable layer and its image.
     pub root_bytes: u64,
 }
+
+/// What image names mean, looked up once for a whole list.
+#[derive(Debug, Default)]
+pub struct ImageNames(HashMap<String, Option<Digest>>);
 
 impl Containers {
     /// Everything that `GET /containers/{id}/json` says, without sizes.
@@ -117,7 +121,7 @@ impl Containers {
                 }
             }
         }
-        Ok(GraphDriver { name: "overlay2".to_owned(), data: Some(data), ..GraphDriver::default() })
+        Ok(GraphDriver { name: "overlay2".to_owned(), data: Some(data) })
     }
 
     fn network_settings(
@@ -140,7 +144,7 @@ impl Containers {
 
     /// One line of `ps`.
     #[must_use]
-    pub fn summary(&self, container: &Container) -> ContainerSummary {
+    pub fn summary(&self, container: &Container, names: &mut ImageNames) -> ContainerSummary {
         let (record, state, endpoint) = {
             let live = container.live();
             (live.record.clone(), live.state.clone(), live.endpoint.clone())
@@ -148,7 +152,7 @@ impl Containers {
         ContainerSummary {
             id: record.id.to_string(),
             names: vec![format!("/{}", record.name)],
-            image: self.image_name(&record),
+            image: self.image_name(&record, names),
             image_id: record.image.to_string(),
             command: command_text(&record.command),
             created: record.created_nanos / 1_000_000_000,
@@ -169,9 +173,14 @@ impl Containers {
     }
 
     /// The name by which the container was made, or its image's id once the name means another.
-    fn image_name(&self, record: &Record) -> String {
-        match self.inner.services.images.resolve(&record.image_name) {
-            Ok(image) if image.id == record.image => record.image_name.clone(),
+    fn image_name(&self, record: &Record, names: &mut ImageNames) -> String {
+        let images = &self.inner.services.images;
+        let meant = names
+            .0
+            .entry(record.image_name.clone())
+            .or_insert_with(|| images.resolve(&record.image_name).ok().map(|image| image.id));
+        match meant {
+            Some(id) if *id == record.image => record.image_name.clone(),
             _ => record.image.to_string(),
         }
     }

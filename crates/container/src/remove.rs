@@ -98,7 +98,26 @@ impl Containers {
         }
         self.publish(container, "destroy", BTreeMap::new());
         container.announce_removal();
+        self.sweep_images(container);
         Ok(())
+    }
+
+    /// Lets the image service delete an image that was removed by force while this container
+    /// still used it.
+    fn sweep_images(&self, container: &Container) {
+        let image = container.record().image.clone();
+        let images = self.inner.services.images.clone();
+        // Named images stay whoever uses them: the common case costs one look-up.
+        if images.get(&image).is_ok_and(|image| !image.is_dangling()) {
+            return;
+        }
+        let usage = Arc::new(crate::ImageUsage(self.clone()));
+        // Not awaited by the caller, whose container is gone; the start of the engine sweeps too.
+        tokio::spawn(async move {
+            if let Err(error) = images.sweep(usage).await {
+                tracing::warn!(error = %types::error::chain(&error), "cannot sweep images");
+            }
+        });
     }
 
     /// Every step is tried; the row goes last, so that a failure can be tried again.

@@ -42,12 +42,6 @@ impl RootView {
         Ok(Self { root })
     }
 
-    /// The confined root.
-    #[must_use]
-    pub fn root(&self) -> &Root {
-        &self.root
-    }
-
     /// Reads a small text file; a missing one is empty.
     ///
     /// # Errors

@@ -282,6 +282,7 @@ impl Containers {
         let dir = self.data_dir(&record.id);
         let rootfs = self.inner.services.snapshots.rootfs(&snapshot_key(&record.id))?;
         volume_copy::fill(record, &rootfs)?;
+        host_files::write(record, &dir, &settings.dns, &self.inner.services.networks)?;
         let has_init = record.host_config.init == Some(true);
         if has_init && settings.init_binary.is_none() {
             return Err(ContainerError::Invalid(
@@ -355,12 +356,7 @@ impl Containers {
 
     fn spec(&self, record: &Record) -> Result<Spec, ContainerError> {
         let dir = self.data_dir(&record.id);
-        let files = host_files::write(
-            record,
-            &dir,
-            &self.inner.settings.dns,
-            &self.inner.services.networks,
-        )?;
+        let files = host_files::locate(record, &dir);
         let mut spec = spec::build(&Inputs {
             record,
             user: self.user(record, &record.config.user)?,

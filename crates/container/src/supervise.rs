@@ -6,11 +6,11 @@ use shim_client::{Events, ShimEvent, read_exit_record};
 use shim_protocol::ExitRecord;
 
 use crate::{
-    Containers,
+    ContainerError, Containers,
     clock::now_nanos,
     container::Container,
     restart::{self, Policy},
-    state::{Phase, Transition},
+    state::{Phase, State, Transition},
 };
 
 /// Exit code of a container whose supervisor was killed: its init gets SIGKILL.
@@ -26,13 +26,22 @@ impl Containers {
     }
 
     async fn follow(&self, container: &Arc<Container>, mut events: Events) {
+        let mut has_reported_oom = false;
         while let Some(event) = events.recv().await {
             match event {
                 ShimEvent::ExecExited { id, exit_code } => {
                     self.finish_exec(container, &id, exit_code)
                 }
-                ShimEvent::OutOfMemory => self.publish(container, "oom", BTreeMap::new()),
-                ShimEvent::Exited(record) => return self.finish(container, record).await,
+                ShimEvent::OutOfMemory => {
+                    has_reported_oom = true;
+                    self.publish(container, "oom", BTreeMap::new());
+                }
+                ShimEvent::Exited(record) => {
+                    if record.oom_killed && !has_reported_oom {
+                        self.publish(container, "oom", BTreeMap::new());
+                    }
+                    return self.finish(container, record).await;
+                }
                 ShimEvent::Lost => {
                     let record = self.record_of_lost(container);
                     return self.finish(container, record).await;
@@ -84,7 +93,8 @@ impl Containers {
         }
     }
 
-    /// Commits the end of a run: network first, so that its ports are free when waiters hear.
+    /// Commits the end of a run. What the container held is free before anybody hears of its end:
+    /// its ports, its cgroup, its supervisor's directory.
     pub(crate) async fn finish(&self, container: &Arc<Container>, record: ExitRecord) {
         if let Err(error) = self.disconnect(&container.id).await {
             tracing::warn!(container.id = %container.id, error = %types::error::chain(&error), "cannot disconnect");
@@ -97,14 +107,18 @@ impl Containers {
             }
             live.shim.take()
         };
-        let (is_oom, exit_code, finished) =
-            (record.oom_killed, record.exit_code, record.finished_at_nanos);
-        let started = container.state().started_at_nanos.unwrap_or(finished);
-        if is_oom {
-            self.publish(container, "oom", BTreeMap::new());
+        if let Some(shim) = shim {
+            // The answer does not matter: a shim that is gone needs no release.
+            let _ = shim.release().await;
         }
-        if let Err(error) = self.end_run(container, record) {
+        let (exit_code, finished) = (record.exit_code, record.finished_at_nanos);
+        let started = container.state().started_at_nanos.unwrap_or(finished);
+        if let Err(error) = self.end_run(container, record.clone()) {
             tracing::error!(container.id = %container.id, error = %types::error::chain(&error), "cannot note an exit");
+            // A full disk must not keep anybody waiting: memory tells the truth, and the row
+            // follows with the next change that can be written.
+            let noted = container.live().state.apply(Transition::Exited(record));
+            tracing::debug!(?noted, "noted in memory only");
         }
         let seconds = (finished - started).max(0) / 1_000_000_000;
         let attributes = BTreeMap::from([
@@ -112,28 +126,18 @@ impl Containers {
             ("execDuration".to_owned(), seconds.to_string()),
         ]);
         self.publish(container, "die", attributes);
-        if let Some(shim) = shim {
-            // The answer does not matter: a shim that is gone needs no release.
-            let _ = shim.release().await;
-        }
-        if let Err(error) = crate::create::remove_dir(&self.shim_dir(&container.id)) {
-            tracing::warn!(container.id = %container.id, error = %types::error::chain(&error), "cannot remove the shim's directory");
-        }
+        container.announce(true);
         self.after_exit(container).await;
     }
 
     /// The exit, and at once the decision to restart, so that no one sees a gap between.
-    fn end_run(
-        &self,
-        container: &Container,
-        record: ExitRecord,
-    ) -> Result<(), crate::ContainerError> {
+    fn end_run(&self, container: &Container, record: ExitRecord) -> Result<(), ContainerError> {
         let host = container.record().host_config.clone();
         let policy = Policy::parse(&host.restart_policy, host.auto_remove)?;
         let started = container.state().started_at_nanos.unwrap_or_default();
         let is_settled = restart::is_settled(started, record.finished_at_nanos);
-        self.change_state(container, |state| {
-            state.apply(Transition::Exited(record))?;
+        let apply = |state: &mut State| {
+            state.apply(Transition::Exited(record.clone()))?;
             if is_settled && policy != Policy::No && !matches!(policy, Policy::OnFailure { .. }) {
                 state.restart_count = 0;
             }
@@ -141,9 +145,14 @@ impl Containers {
                 state.apply(Transition::RestartPending)?;
             }
             Ok(())
-        })?;
-        container.announce(true);
-        Ok(())
+        };
+        // The row first, then the exit record, then memory: a crash in between finds one of the
+        // first two, and a start that sees the new state finds the directory gone.
+        let mut state = container.state();
+        apply(&mut state)?;
+        self.persist_state(&container.id, &state)?;
+        crate::create::remove_dir(&self.shim_dir(&container.id))?;
+        self.change_state(container, apply)
     }
 
     async fn after_exit(&self, container: &Arc<Container>) {

@@ -72,6 +72,7 @@ impl Engine {
     pub(super) fn summaries(&self, options: &ListContainers) -> Answer<Vec<ContainerSummary>> {
         let wanted = Wanted::parse(options, &self.containers, &self.images)?;
         let mut lines = Vec::new();
+        let mut names = service::ImageNames::default();
         for container in self.containers.all().iter().rev() {
             if wanted.limit.is_some_and(|limit| lines.len() >= limit) {
                 break;
@@ -79,7 +80,7 @@ impl Engine {
             if !wanted.admits(container) {
                 continue;
             }
-            let mut line = self.containers.summary(container);
+            let mut line = self.containers.summary(container, &mut names);
             if options.size {
                 let (writable, root) = self.with_sizes(container)?;
                 (line.size_rw, line.size_root_fs) = (Some(writable), Some(root));

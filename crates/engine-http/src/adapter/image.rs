@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use ::container::Containers;
+use ::container::ImageUsage;
 use ::image::{
-    Image, ImageError, ImageFilters, ImageUse, ImageUser, ImportRequest, LoadRequest, Progress,
-    ProgressSender, PullRequest, PushRequest, Removed,
+    Image, ImageError, ImageFilters, ImportRequest, LoadRequest, Progress, ProgressSender,
+    PullRequest, PushRequest, Removed,
 };
 use async_trait::async_trait;
 use distribution::Credentials;
@@ -38,23 +38,6 @@ use crate::{
 const PROGRESS_QUEUE: usize = 64;
 /// How much of a saved archive may wait for a slow client, in bytes.
 const SAVE_PIPE_BYTES: usize = 256 * 1024;
-
-/// Tells the image service which containers use an image.
-struct Usage(Containers);
-
-impl ImageUse for Usage {
-    fn containers_using(&self, id: &Digest) -> Vec<ImageUser> {
-        let all = self.0.all();
-        let users = all.iter().filter(|container| container.record().image == *id);
-        users
-            .map(|container| ImageUser {
-                container: container.id.clone(),
-                name: container.record().name.to_string(),
-                is_running: container.state().is_running(),
-            })
-            .collect()
-    }
-}
 
 fn credentials(auth: Option<AuthConfig>) -> Option<Credentials> {
     let auth = auth?;
@@ -399,7 +382,8 @@ impl ImageBackend for Engine {
             is_forced: options.force,
             keeps_parents: options.no_prune,
         };
-        let removed = self.images.remove(request, Arc::new(Usage(self.containers.clone()))).await?;
+        let removed =
+            self.images.remove(request, Arc::new(ImageUsage(self.containers.clone()))).await?;
         self.removal_events(&removed);
         Ok(deleted(removed))
     }
@@ -458,7 +442,7 @@ impl ImageBackend for Engine {
 
     async fn prune(&self, filters: Filters) -> Answer<ImagePruneReport> {
         let filters = image_filters(&filters, &["dangling", "label", "label!", "until"])?;
-        let usage = Arc::new(Usage(self.containers.clone()));
+        let usage = Arc::new(ImageUsage(self.containers.clone()));
         let pruned = self.images.prune(filters, usage).await?;
         self.removal_events(&pruned.removed);
         let attributes =

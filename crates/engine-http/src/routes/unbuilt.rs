@@ -1,16 +1,31 @@
 //! Routes that the specification knows and this engine does not have: 501, and 503 for those of
 //! swarm mode, which clients take as "not in a swarm".
 
-use axum::{Router, routing::any};
+use axum::{
+    Router,
+    extract::Path,
+    routing::{any, get},
+};
 use types::ErrorKind;
 
 use crate::ApiError;
 
 /// Paths by what they belong to.
-const UNBUILT: [(&str, &[&str]); 5] = [
+const UNBUILT: [(&str, &[&str]); 6] = [
     ("building images", &["/build", "/build/prune", "/build/cancel"]),
     ("the build session", &["/session", "/grpc"]),
-    ("plugins", &["/plugins", "/plugins/{*path}"]),
+    ("plugins", &["/plugins/pull", "/plugins/create", "/plugins/privileges"]),
+    (
+        "plugins",
+        &[
+            "/plugins/{name}",
+            "/plugins/{name}/enable",
+            "/plugins/{name}/disable",
+            "/plugins/{name}/upgrade",
+            "/plugins/{name}/push",
+            "/plugins/{name}/set",
+        ],
+    ),
     ("attaching by WebSocket", &["/containers/{id}/attach/ws"]),
     ("checkpoints", &["/containers/{id}/checkpoints", "/containers/{id}/checkpoints/{checkpoint}"]),
 ];
@@ -47,7 +62,11 @@ pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     for path in ["/swarm/init", "/swarm/join"] {
         router = router.route(path, any(|| async { ApiError::not_implemented("swarm mode") }));
     }
-    router.route("/swarm/leave", any(|| async { not_in_a_swarm() }))
+    router
+        .route("/swarm/leave", any(|| async { not_in_a_swarm() }))
+        // There are no plugins: that much is true, and `inspect NAME` asks for one.
+        .route("/plugins", get(|| async { axum::Json(Vec::<String>::new()) }))
+        .route("/plugins/{name}/json", get(no_such_plugin))
 }
 
 /// What Docker answers to swarm requests outside a swarm.
@@ -58,6 +77,10 @@ pub fn not_a_manager() -> ApiError {
         "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to \
          connect this node to swarm and try again.",
     )
+}
+
+async fn no_such_plugin(Path(name): Path<String>) -> ApiError {
+    ApiError::not_found(format!("plugin \"{name}\" not found"))
 }
 
 fn not_in_a_swarm() -> ApiError {
