@@ -70,7 +70,7 @@ fn an_import_and_a_load_that_do_not_fit_leave_nothing() {
     let engine = engine_on(&disk);
     let large = ImageTar::busybox().file("noise", &noise(8 << 20), root(0o644)).bytes();
     let saved = {
-        engine.docker_with(&["import", "-", "large"], &large).ok();
+        let _id = engine.docker_with(&["import", "-", "large"], &large).ok();
         let saved = client::run(engine.command("docker", &["save", "large"]), &[]);
         engine.ok(&["rmi", "large"]);
         saved.stdout

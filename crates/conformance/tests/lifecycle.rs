@@ -153,7 +153,10 @@ fn exec_runs_beside_init() {
     assert_eq!(engine.docker(&["exec", "c1", "nosuch"]).code, 127);
     assert_eq!(engine.docker(&["exec", "c1", "/etc"]).code, 126);
     assert_eq!(engine.docker_with(&["exec", "-i", "c1", "cat"], b"through").ok(), "through");
-    assert_eq!(engine.ok(&["exec", "-u", "1000:50", "c1", "id"]), "uid=1000(user) gid=50(staff)");
+    assert_eq!(
+        engine.ok(&["exec", "-u", "1000:50", "c1", "id"]),
+        "uid=1000(user) gid=50(staff) groups=50(staff)"
+    );
     engine.ok(&["exec", "-d", "c1", "sh", "-c", "sleep 0.1; touch /done"]);
     eventually("the detached exec has run", || {
         engine.docker(&["exec", "c1", "test", "-e", "/done"]).code == 0

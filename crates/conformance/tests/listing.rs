@@ -19,7 +19,7 @@ fn ps_filters_and_formats() {
     assert_eq!(names("exited=3"), "down");
     assert_eq!(names("label=tier=front"), "up");
     assert_eq!(names("label=tier"), "down\nup");
-    assert_eq!(names("name=^/?u"), "up");
+    assert_eq!(names("name=^/up$"), "up");
     assert_eq!(names("volume=vol"), "fresh");
     assert_eq!(names("ancestor=busybox"), "fresh\ndown\nup");
     assert_eq!(names("before=down"), "up");
@@ -43,7 +43,6 @@ fn ps_filters_and_formats() {
 #[test]
 fn events_tell_the_story_in_order() {
     let engine = Engine::start();
-    let since = "0";
     let follow = engine.docker_session(&[
         "events",
         "--filter",
@@ -67,8 +66,6 @@ fn events_tell_the_story_in_order() {
     for action in expected {
         assert!(rest.any(|told| told == action), "{action} in order in {told:?}");
     }
-    let until = "9999999999";
-    drop((since, until));
     let past = engine.ok(&[
         "events",
         "--since",
