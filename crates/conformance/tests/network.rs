@@ -78,7 +78,10 @@ fn none_has_loopback_only_and_host_has_the_host_s() {
     assert_eq!(links, "lo");
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port().to_string();
+    // Whoever connects is sent away, which ends the client.
+    let greeter = std::thread::spawn(move || drop(listener.accept()));
     engine.ok(&["run", "--rm", "--network", "host", "busybox", "nc", "127.0.0.1", &port]);
+    greeter.join().unwrap();
     let refused = engine.docker(&["run", "--rm", "busybox", "nc", "-w", "2", "127.0.0.1", &port]);
     assert_eq!(refused.code, 1, "{refused:?}");
     engine.assert_nothing_leaked();
