@@ -1,5 +1,7 @@
 //! A full disk under the data root: told clearly, nothing half, and well again with space.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
+
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -1,5 +1,7 @@
 //! Running, waiting, stopping, removing: what the client is told and what is left.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
+
 use rustix::process::Signal;
 use testkit::{Engine, eventually, eventually_some, process};
 
@@ -48,7 +50,7 @@ fn a_detached_container_is_listed_logged_and_waited_for() {
     );
     assert_eq!(engine.ok(&["wait", "c1"]), "3");
     engine.ok(&["rm", "c1"]);
-    engine.docker(&["inspect", "c1"]).fails(1, "no such object: c1");
+    engine.docker(&["inspect", "c1"]).fails(1, "No such object: c1");
 }
 
 #[test]
@@ -305,7 +307,7 @@ fn names_are_unique_changeable_and_checked() {
     engine.docker(&["create", "--name", "a/b", "busybox"]).fails(1, "Invalid container name");
     engine.ok(&["rename", "aa", "bb"]);
     assert_eq!(engine.inspect(&id[..12], "{{.Name}}"), "/bb");
-    engine.docker(&["inspect", "aa"]).fails(1, "no such object");
+    engine.docker(&["inspect", "aa"]).fails(1, "No such object");
     engine.ok(&["create", "--name", "aa", "busybox"]);
     engine.docker(&["rename", "aa", "bb"]).fails(1, "already in use");
     let generated = engine.ok(&["create", "busybox"]);

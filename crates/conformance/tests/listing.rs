@@ -1,5 +1,7 @@
 //! What the engine tells: ps, inspect, events.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
+
 use testkit::Engine;
 
 #[test]

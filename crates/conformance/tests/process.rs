@@ -1,5 +1,7 @@
 //! What a container's process may do and what it sees.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
+
 use testkit::Engine;
 
 fn run(engine: &Engine, flags: &[&str], script: &str) -> String {
