@@ -34,8 +34,8 @@ fn main() {
     match write_stand_ins(&out) {
         Ok(()) => {
             println!("cargo::rustc-link-search=native={}", out.display());
-            println!("cargo::rustc-link-arg-bins=-no-pie");
-            println!("cargo::rustc-link-arg-bins=-static");
+            println!("cargo::rustc-link-arg=-no-pie");
+            println!("cargo::rustc-link-arg=-static");
         }
         Err(missing) => println!(
             "cargo::warning=gantry-init is linked dynamically ({missing} is not installed): \

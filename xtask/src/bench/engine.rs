@@ -11,7 +11,6 @@ use anyhow::{Context, Result};
 
 use super::{
     command::{is_installed, run, signal, wait_for},
-    process,
     site::Site,
 };
 
@@ -139,14 +138,6 @@ impl Engine {
     /// The engine's place.
     pub fn site(&self) -> &Site {
         &self.site
-    }
-
-    /// Memory of the engine's processes, payloads excluded, in KiB.
-    ///
-    /// # Errors
-    /// The kernel's figures cannot be read.
-    pub fn pss_kib(&self) -> Result<u64> {
-        process::pss_kib(&process::of_engine(self.site.root()))
     }
 
     fn podman(&self) -> Command {

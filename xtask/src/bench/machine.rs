@@ -10,8 +10,7 @@ use super::{
 };
 
 /// The programs whose versions matter, as far as they are installed.
-const PROGRAMS: &[&str] =
-    &["dockerd", "docker", "containerd", "runc", "podman", "docker-registry"];
+const PROGRAMS: &[&str] = &["dockerd", "docker", "containerd", "runc", "podman", "docker-registry"];
 
 /// A table of them.
 ///

@@ -86,7 +86,8 @@ fn measure(ground: &Ground, scenario: &scenario::Scenario, workspace: &Path) -> 
     let before = load()?;
     let tables = (scenario.run)(ground)?;
     let after = load()?;
-    let mut text: String = tables.iter().map(report::Table::markdown).collect::<Vec<_>>().join("\n");
+    let mut text: String =
+        tables.iter().map(report::Table::markdown).collect::<Vec<_>>().join("\n");
     text.push_str(&format!("\nLoad average of the machine: {before} before, {after} after.\n"));
     publish(ground, workspace, scenario.name, &text)
 }

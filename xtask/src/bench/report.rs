@@ -102,13 +102,15 @@ fn line(text: &mut String, cells: &[String]) {
 /// # Errors
 /// The document cannot be read or written.
 pub fn put(document: &Path, scenario: &str, text: &str) -> Result<()> {
-    let old = fs::read_to_string(document).with_context(|| format!("read {}", document.display()))?;
+    let old =
+        fs::read_to_string(document).with_context(|| format!("read {}", document.display()))?;
     let new = replaced(&old, scenario, text);
     fs::write(document, new).with_context(|| format!("write {}", document.display()))
 }
 
 fn replaced(old: &str, scenario: &str, text: &str) -> String {
-    let (open, close) = (format!("<!-- bench:{scenario} -->"), format!("<!-- /bench:{scenario} -->"));
+    let (open, close) =
+        (format!("<!-- bench:{scenario} -->"), format!("<!-- /bench:{scenario} -->"));
     let section = format!("{open}\n{}\n{close}", text.trim());
     let found = old.split_once(&open).and_then(|(before, rest)| {
         rest.split_once(&close).map(|(_, after)| format!("{before}{section}{after}"))

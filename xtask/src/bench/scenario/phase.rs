@@ -80,7 +80,9 @@ fn table(fleet: &Fleet, network: &str, samples: &[PerPhase]) -> Table {
     let own = samples.first().and_then(|phases| phases[4].median());
     if let Some(own) = own {
         let verdict = if own < 20.0 { "reached" } else { "**missed**" };
-        table.note(format!("gantryd, create to exit: under 20 ms is wanted, {own:.1} ms: {verdict}"));
+        table.note(format!(
+            "gantryd, create to exit: under 20 ms is wanted, {own:.1} ms: {verdict}"
+        ));
     }
     table
 }

@@ -48,7 +48,10 @@ fn fill(subject: &Subject, engine: &Engine, count: usize) -> Result<Table> {
         bail!("{}: {running} of {count} containers run", subject.label());
     }
     if let (Some(first), Some(last)) = (means.first(), means.last()) {
-        table.note(format!("all {count} run; the last {STEP} took {:.2}x of the first", last / first));
+        table.note(format!(
+            "all {count} run; the last {STEP} took {:.2}x of the first",
+            last / first
+        ));
     }
     Ok(table)
 }
