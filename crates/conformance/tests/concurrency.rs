@@ -1,5 +1,7 @@
 //! Many clients at once.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
+
 use std::thread;
 
 use testkit::Engine;

@@ -3,6 +3,8 @@
 //!
 //! `GANTRY_TEST_CRASHES` says how many kills (default 25), `GANTRY_TEST_SEED` repeats a run.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
+
 use std::{
     collections::BTreeMap,
     sync::{

@@ -1,5 +1,7 @@
 //! A full disk under the data root: told clearly, nothing half, and well again with space.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -70,7 +72,7 @@ fn an_import_and_a_load_that_do_not_fit_leave_nothing() {
     let engine = engine_on(&disk);
     let large = ImageTar::busybox().file("noise", &noise(8 << 20), root(0o644)).bytes();
     let saved = {
-        engine.docker_with(&["import", "-", "large"], &large).ok();
+        let _id = engine.docker_with(&["import", "-", "large"], &large).ok();
         let saved = client::run(engine.command("docker", &["save", "large"]), &[]);
         engine.ok(&["rmi", "large"]);
         saved.stdout

@@ -26,8 +26,6 @@ fn what_is_no_image_is_refused_and_leaves_nothing() {
     let engine = Engine::with(testkit::Options { has_no_image: true, ..Default::default() });
     let bad = engine.docker_with(&["load"], b"no archive at all");
     assert_ne!(bad.code, 0, "{bad:?}");
-    let stray = ImageTar::empty().file("../../escape", b"x", root(0o644)).bytes();
-    drop(stray);
     assert_eq!(engine.ok(&["images", "-aq"]), "");
     engine
         .docker(&["run", "--rm", "--pull", "never", "absent"])
@@ -72,38 +70,13 @@ fn tagging_moves_a_name_and_leaves_a_dangling_image() {
     engine.ok(&["tag", "second", "busybox"]);
     assert_eq!(engine.ok(&["run", "--rm", "busybox"]), "2");
     assert_eq!(engine.ok(&["images", "-f", "dangling=true", "-q"]).lines().count(), 1);
-    assert_eq!(
-        engine.ok(&["images", "-f", "label=kind=second", "--format", "{{.Repository}}"]),
-        "second\nbusybox".lines().rev().collect::<Vec<_>>().join("\n")
-    );
+    let labelled = engine.ok(&["images", "-f", "label=kind=second", "--format", "{{.Repository}}"]);
+    let mut names: Vec<_> = labelled.lines().collect();
+    names.sort_unstable();
+    assert_eq!(names, ["busybox", "second"]);
     let pruned = engine.ok(&["image", "prune", "-f"]);
     assert!(pruned.contains("Total reclaimed space"), "{pruned}");
     assert_eq!(engine.ok(&["images", "-f", "dangling=true", "-q"]), "");
     let history = engine.ok(&["history", "--format", "{{.Comment}}", "second"]);
     assert!(history.contains("Imported from -"), "{history}");
-}
-
-#[test]
-fn a_container_s_changes_are_shown_and_exported() {
-    let engine = Engine::start();
-    engine.ok(&[
-        "run",
-        "--name",
-        "made",
-        "busybox",
-        "sh",
-        "-c",
-        "echo new > /new; rm /etc/group; echo x >> /etc/passwd",
-    ]);
-    let changes = engine.ok(&["diff", "made"]);
-    for line in ["A /new", "D /etc/group", "C /etc/passwd", "C /etc"] {
-        assert!(changes.lines().any(|change| change == line), "{line} in {changes}");
-    }
-    let export = client::run(engine.command("docker", &["export", "made"]), &[]);
-    assert_eq!(export.code, 0, "{export:?}");
-    let import = engine.docker_with(&["import", "-", "exported"], &export.stdout);
-    assert!(import.ok().starts_with("sha256:"));
-    assert_eq!(engine.ok(&["run", "--rm", "exported", "/bin/cat", "/new"]), "new");
-    engine.ok(&["cp", "made:/new", "copied"]);
-    assert_eq!(std::fs::read_to_string(engine.root().join("copied")).unwrap(), "new\n");
 }

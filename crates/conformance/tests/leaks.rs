@@ -76,7 +76,7 @@ fn execs_attaches_and_log_readers_leave_nothing() {
         "busybox",
         "sh",
         "-c",
-        "while :; do echo; sleep 0.1; done",
+        "while :; do echo; read -t 1 x; done",
     ]);
     engine.ok(&["exec", "host", "true"]);
     let before = Accounting::of(&engine);

@@ -1,5 +1,7 @@
 //! Running, waiting, stopping, removing: what the client is told and what is left.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
+
 use rustix::process::Signal;
 use testkit::{Engine, eventually, eventually_some, process};
 
@@ -48,7 +50,7 @@ fn a_detached_container_is_listed_logged_and_waited_for() {
     );
     assert_eq!(engine.ok(&["wait", "c1"]), "3");
     engine.ok(&["rm", "c1"]);
-    engine.docker(&["inspect", "c1"]).fails(1, "no such object: c1");
+    engine.docker(&["inspect", "c1"]).fails(1, "No such object: c1");
 }
 
 #[test]
@@ -153,7 +155,10 @@ fn exec_runs_beside_init() {
     assert_eq!(engine.docker(&["exec", "c1", "nosuch"]).code, 127);
     assert_eq!(engine.docker(&["exec", "c1", "/etc"]).code, 126);
     assert_eq!(engine.docker_with(&["exec", "-i", "c1", "cat"], b"through").ok(), "through");
-    assert_eq!(engine.ok(&["exec", "-u", "1000:50", "c1", "id"]), "uid=1000(user) gid=50(staff)");
+    assert_eq!(
+        engine.ok(&["exec", "-u", "1000:50", "c1", "id"]),
+        "uid=1000(user) gid=50(staff) groups=50(staff)"
+    );
     engine.ok(&["exec", "-d", "c1", "sh", "-c", "sleep 0.1; touch /done"]);
     eventually("the detached exec has run", || {
         engine.docker(&["exec", "c1", "test", "-e", "/done"]).code == 0
@@ -302,7 +307,7 @@ fn names_are_unique_changeable_and_checked() {
     engine.docker(&["create", "--name", "a/b", "busybox"]).fails(1, "Invalid container name");
     engine.ok(&["rename", "aa", "bb"]);
     assert_eq!(engine.inspect(&id[..12], "{{.Name}}"), "/bb");
-    engine.docker(&["inspect", "aa"]).fails(1, "no such object");
+    engine.docker(&["inspect", "aa"]).fails(1, "No such object");
     engine.ok(&["create", "--name", "aa", "busybox"]);
     engine.docker(&["rename", "aa", "bb"]).fails(1, "already in use");
     let generated = engine.ok(&["create", "busybox"]);

@@ -1,5 +1,7 @@
 //! Limits as the kernel has them.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
+
 use std::{fs, path::PathBuf};
 
 use testkit::{Engine, eventually};

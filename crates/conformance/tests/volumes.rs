@@ -1,5 +1,7 @@
 //! Volumes and binds: content, ownership, and who keeps what alive.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
+
 use std::fs;
 
 use testkit::{
