@@ -15,7 +15,7 @@ missing() {
 
 is_static_busybox() {
   local path
-  path=$(command -v busybox) && ! grep -aq "ld-linux\|ld-musl" "$path"
+  path=$(command -v busybox) && ! ldd "$path" >/dev/null 2>&1
 }
 
 build=(cc=gcc make=make)

@@ -206,7 +206,6 @@ fn bad_configurations_are_refused_by_key() {
         ),
         (r#"{"registry-mirrors":["x"]}"#, &[], "invalid mirror"),
         (r#"{"bip":"10.0.0.1"}"#, &[], "invalid value for bip"),
-        (r#"{"bip":"10.0.0.1/24","bridge":"b"}"#, &[], "mutually exclusive"),
         (r#"{"default-runtime":"crun"}"#, &[], "specified default runtime 'crun' does not exist"),
         (r#"{"runtimes":{"gantry":{"path":"/x"}}}"#, &[], "runtime name 'gantry' is reserved"),
         (r#"{"runtimes":{"x":{"binary":"/x"}}}"#, &[], "invalid value for runtimes"),

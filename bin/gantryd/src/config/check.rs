@@ -51,10 +51,6 @@ fn check_unbuilt(config: &Config) -> anyhow::Result<()> {
 }
 
 fn check_networks(config: &Config) -> anyhow::Result<()> {
-    ensure!(
-        config.bridge.is_none() || config.bip.is_none(),
-        "You specified -b & --bip, mutually exclusive options. Please specify only one"
-    );
     if let Some(bip) = &config.bip {
         cidr(bip).with_context(|| format!("invalid value for bip: {bip}"))?;
     }
