@@ -126,7 +126,9 @@ impl Containers {
         if !late.is_empty() {
             attach_late(launched.shim, late);
         }
-        self.inner.shims.refill();
+        let shims = self.inner.shims.clone();
+        // Loading a program takes milliseconds that the client need not wait for.
+        tokio::spawn(async move { shims.refill() });
     }
 
     /// Ends a container whose start could not be written down.
@@ -161,6 +163,7 @@ impl Containers {
     async fn launch(&self, container: &Arc<Container>) -> Result<Launched, ContainerError> {
         let record = container.record();
         let dir = self.shim_dir(&record.id);
+        prewarm_cgroups();
         crate::create::remove_dir(&dir)?;
         let (shim, events) = self.inner.shims.take(&dir)?;
         let (network, prepared) = tokio::join!(
@@ -444,6 +447,17 @@ fn check_startable(container: &Container) -> Result<(), ContainerError> {
             "container is marked for removal and cannot be started".into(),
         )),
     }
+}
+
+/// Lets the kernel get ready for the shim's moves between cgroups while the rest is prepared: the
+/// first of several waits for an RCU grace period.
+fn prewarm_cgroups() {
+    tokio::task::spawn_blocking(|| {
+        if let Err(error) = runtime::cgroup::prewarm() {
+            // Nothing is lost but time.
+            tracing::debug!(error = %types::error::chain(&error), "cannot prepare cgroup moves");
+        }
+    });
 }
 
 fn namespace_plan(record: &Record) -> NamespacePlan {
