@@ -15,6 +15,7 @@ use shim_protocol::{ExternalRuntime, StartRequest};
 
 use crate::{
     ContainerError, Containers,
+    cgroup_mode,
     clock::now_nanos,
     container::Container,
     containers::snapshot_key,
@@ -163,7 +164,7 @@ impl Containers {
     async fn launch(&self, container: &Arc<Container>) -> Result<Launched, ContainerError> {
         let record = container.record();
         let dir = self.shim_dir(&record.id);
-        prewarm_cgroups();
+        cgroup_mode::prewarm();
         crate::create::remove_dir(&dir)?;
         let (shim, events) = self.inner.shims.take(&dir)?;
         let (network, prepared) = tokio::join!(
@@ -447,17 +448,6 @@ fn check_startable(container: &Container) -> Result<(), ContainerError> {
             "container is marked for removal and cannot be started".into(),
         )),
     }
-}
-
-/// Lets the kernel get ready for the shim's moves between cgroups while the rest is prepared: the
-/// first of several waits for an RCU grace period.
-fn prewarm_cgroups() {
-    tokio::task::spawn_blocking(|| {
-        if let Err(error) = runtime::cgroup::prewarm() {
-            // Nothing is lost but time.
-            tracing::debug!(error = %types::error::chain(&error), "cannot prepare cgroup moves");
-        }
-    });
 }
 
 fn namespace_plan(record: &Record) -> NamespacePlan {
