@@ -14,8 +14,7 @@ use shim_client::{Attachment, Events, Shim, ShimError, ShimEvent};
 use shim_protocol::{ExternalRuntime, StartRequest};
 
 use crate::{
-    ContainerError, Containers,
-    cgroup_mode,
+    ContainerError, Containers, cgroup_mode,
     clock::now_nanos,
     container::Container,
     containers::snapshot_key,
