@@ -14,7 +14,7 @@ use shim_client::{Attachment, Events, Shim, ShimError, ShimEvent};
 use shim_protocol::{ExternalRuntime, StartRequest};
 
 use crate::{
-    ContainerError, Containers,
+    ContainerError, Containers, cgroup_mode,
     clock::now_nanos,
     container::Container,
     containers::snapshot_key,
@@ -126,7 +126,9 @@ impl Containers {
         if !late.is_empty() {
             attach_late(launched.shim, late);
         }
-        self.inner.shims.refill();
+        let shims = self.inner.shims.clone();
+        // Loading a program takes milliseconds that the client need not wait for.
+        tokio::spawn(async move { shims.refill() });
     }
 
     /// Ends a container whose start could not be written down.
@@ -161,6 +163,7 @@ impl Containers {
     async fn launch(&self, container: &Arc<Container>) -> Result<Launched, ContainerError> {
         let record = container.record();
         let dir = self.shim_dir(&record.id);
+        cgroup_mode::prewarm();
         crate::create::remove_dir(&dir)?;
         let (shim, events) = self.inner.shims.take(&dir)?;
         let (network, prepared) = tokio::join!(

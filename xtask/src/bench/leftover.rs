@@ -1,6 +1,11 @@
 //! What Docker and Podman leave on a host outside of the directories they are told to use.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, time::Duration};
+
+use super::{command::wait_for, site::remove_cgroup};
+
+/// How long the helpers of a container may take to end.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Directories below `/run` whose place cannot be configured.
 const RUN: &[&str] = &["containerd", "docker", "containers", "crun"];
@@ -27,14 +32,15 @@ impl Leftovers {
 impl Drop for Leftovers {
     fn drop(&mut self) {
         for place in self.absent.iter().filter(|place| place.exists()) {
-            // A cgroup's files are not files: only the directory itself can be removed.
+            // A cgroup's files are not files: only directories can be removed, once their last
+            // process has ended.
             let outcome = if place.starts_with("/sys") {
-                fs::remove_dir(place)
+                wait_for("its last process to end", PATIENCE, || remove_cgroup(place))
             } else {
-                fs::remove_dir_all(place)
+                fs::remove_dir_all(place).map_err(Into::into)
             };
             if let Err(error) = outcome {
-                eprintln!("cannot remove {}: {error}", place.display());
+                eprintln!("cannot remove {}: {error:#}", place.display());
             }
         }
     }

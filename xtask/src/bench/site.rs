@@ -165,7 +165,8 @@ fn collect_members(dir: &Path, pids: &mut Vec<u32>) {
     }
 }
 
-fn remove_cgroup(dir: &Path) -> bool {
+/// Removes a cgroup with those below it; says whether it is gone.
+pub fn remove_cgroup(dir: &Path) -> bool {
     subdirectories(dir).iter().for_each(|child| {
         remove_cgroup(child);
     });
