@@ -66,6 +66,6 @@ accelerator=tcg
 [ -w /dev/kvm ] && accelerator=kvm:tcg
 timeout "$limit" qemu-system-x86_64 -accel "${accelerator%%:*}" -cpu max -m 1536 -smp 2 -nographic -no-reboot \
     -nic none -kernel "$kernel" -initrd "$work/initramfs" \
-    -append "console=ttyS0 quiet panic=-1 cgroup_no_v1=all rdinit=/init" </dev/null | tr -d '\r' | tee "$work/console"
+    -append "console=ttyS0 panic=-1 cgroup_no_v1=all rdinit=/init" </dev/null | tr -d '\r' | tee "$work/console"
 grep -q '^DONE$' "$work/console" || { echo "FAIL: the machine did not get to the end"; exit 1; }
 ! grep -q '^FAIL' "$work/console"
