@@ -1,6 +1,16 @@
 #!/bin/busybox sh
 # The first and only script of the machine that scripts/cgroup2.sh boots. Prints PASS or FAIL per
 # check, DONE at the end, and switches the machine off.
+if [ ! -e /switched ]; then
+    # The first root of all cannot be pivoted away from, which every container start does.
+    /bin/busybox mkdir /new
+    /bin/busybox mount -t tmpfs tmpfs /new
+    for entry in /*; do
+        [ "$entry" = /new ] || /bin/busybox cp -a "$entry" /new/
+    done
+    : > /new/switched
+    exec /bin/busybox switch_root /new /init
+fi
 /bin/busybox --install -s /bin
 export PATH=/bin:/sbin HOME=/tmp
 mount -t proc proc /proc
@@ -71,9 +81,9 @@ runtime_checks() {
     bundle pids 'for i in 1 2 3 4 5 6 7 8; do sleep 20 & done; echo all' '{"pids":{"limit":4}}'
     out=$(run pids); has "pids.max is enforced" "can't fork" "$out"
 
-    bundle oom 'yes | tr x y | tail -c 100m | cat >/dev/null; x=$(yes | dd bs=1M count=64 2>/dev/null); echo survived' '{"memory":{"limit":16777216,"swap":16777216}}'
+    bundle oom 'x=$(yes | dd bs=1M count=64 2>/dev/null); echo survived' '{"memory":{"limit":16777216,"swap":16777216}}'
     out=$(run oom); code=$?
-    case "$out" in *survived*) fail "oom: a process outgrew memory.max" ;; *) pass "oom: killed (exit $code)" ;; esac
+    case "$out" in *survived* | *gantry-runtime:*) fail "oom: a process outgrew memory.max: $out" ;; *) check "oom: killed" 137 $code ;; esac
 
     bundle devices 'mknod /tmp/full c 1 7; mknod /tmp/mem c 1 1; mknod /tmp/zero c 1 5; echo a > /tmp/full; echo full $?; cat /tmp/mem | head -c1; head -c1 /tmp/zero >/dev/null; echo zero $?' \
         '{"devices":[{"allow":false,"access":"rwm"},{"allow":true,"type":"c","access":"m"},{"allow":true,"type":"c","major":1,"minor":5,"access":"rwm"}]}'

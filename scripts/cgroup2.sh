@@ -45,18 +45,21 @@ done | sort -u | while read -r library; do
 done
 cp "$here/cgroup2-guest.sh" "$root/init"
 
+echo root:x:0:0:root:/tmp:/bin/sh > "$root/etc/passwd"
+echo root:x:0: > "$root/etc/group"
+
 # Modules in the order in which they can be loaded.
 : > "$root/modules/order"
 add_module() {
     local file depends need
     file=$(find "$modules" -name "$1.ko" -o -name "${1//_/-}.ko" | head -1)
-    [ -n "$file" ] || return 0
+    [ -n "$file" ] || return 0 # built in
     grep -qx "$(basename "$file")" "$root/modules/order" && return 0
     depends=$(grep -aoz 'depends=[^[:cntrl:]]*' "$file" | tr -d '\0' | sed 's/^depends=//;s/depends=.*//')
     for need in ${depends//,/ }; do add_module "$need"; done
     cp "$file" "$root/modules/" && basename "$file" >> "$root/modules/order"
 }
-for module in overlay veth bridge br_netfilter nf_tables nft_chain_nat nft_nat nft_masq nft_ct \
+for module in crc32c_generic crc32c_intel overlay veth bridge br_netfilter nf_tables nft_chain_nat nft_nat nft_masq nft_ct \
     nft_fib_inet nft_fib_ipv4 nft_fib_ipv6 nft_reject_inet nft_reject_ipv4 nft_redir nft_compat dummy; do
     add_module "$module"
 done
