@@ -81,7 +81,7 @@ runtime_checks() {
     bundle pids 'for i in 1 2 3 4 5 6 7 8; do sleep 20 & done; echo all' '{"pids":{"limit":4}}'
     out=$(run pids); has "pids.max is enforced" "can't fork" "$out"
 
-    bundle oom 'x=$(yes | dd bs=1M count=64 2>/dev/null); echo survived' '{"memory":{"limit":16777216,"swap":16777216}}'
+    bundle oom 'exec tail -c 64000000 /dev/zero' '{"memory":{"limit":16777216,"swap":16777216}}'
     out=$(run oom); code=$?
     case "$out" in *survived* | *gantry-runtime:*) fail "oom: a process outgrew memory.max: $out" ;; *) check "oom: killed" 137 $code ;; esac
 
@@ -127,16 +127,16 @@ engine_checks() {
     out=$(gantry run --rm --network none -m 32m --cpus 0.5 --pids-limit 20 box sh -c 'cd /sys/fs/cgroup; cat memory.max cpu.max pids.max' 2>&1 | tr '\n' ' ')
     check "engine: limits" "33554432 50000 100000 20 " "$out"
     has "engine: info" "Cgroup Version: 2" "$(gantry info 2>&1)"
-    gantry run -d --name c -m 32m box sh -c 'while true; do sleep 1; done' >/dev/null 2>&1
-    check "engine: exec" in "$(gantry exec c echo in 2>&1)"
-    has "engine: stats" "32MiB" "$(gantry stats --no-stream c 2>&1)"
-    gantry pause c >/dev/null && check "engine: pause" "paused" "$(gantry inspect -f '{{.State.Status}}' c)"
-    gantry unpause c >/dev/null && check "engine: unpause" "running" "$(gantry inspect -f '{{.State.Status}}' c)"
-    gantry update -m 48m --memory-swap 48m c >/dev/null 2>&1
-    check "engine: update" 50331648 "$(gantry exec c cat /sys/fs/cgroup/memory.max 2>&1)"
-    gantry run --name oom -m 16m --memory-swap 16m box sh -c 'x=$(yes | dd bs=1M count=64 2>/dev/null); echo survived' >/dev/null 2>&1
+    gantry run -d --name looper -m 32m box sh -c 'while true; do sleep 1; done' >/dev/null 2>&1
+    check "engine: exec" in "$(gantry exec looper echo in 2>&1)"
+    has "engine: stats" "32MiB" "$(gantry stats --no-stream looper 2>&1)"
+    gantry pause looper >/dev/null && check "engine: pause" "paused" "$(gantry inspect -f '{{.State.Status}}' looper)"
+    gantry unpause looper >/dev/null && check "engine: unpause" "running" "$(gantry inspect -f '{{.State.Status}}' looper)"
+    gantry update -m 48m --memory-swap 48m looper >/dev/null 2>&1
+    check "engine: update" 50331648 "$(gantry exec looper cat /sys/fs/cgroup/memory.max 2>&1)"
+    gantry run --name oom -m 16m --memory-swap 16m box sh -c 'exec tail -c 64000000 /dev/zero' >/dev/null 2>&1
     check "engine: OOMKilled" true "$(gantry inspect -f '{{.State.OOMKilled}}' oom)"
-    gantry rm -f oom c >/dev/null 2>&1; check "engine: rm -f" 0 $?
+    gantry rm -f oom looper >/dev/null 2>&1; check "engine: rm -f" 0 $?
     kill $engine; wait $engine
     left=$(find /sys/fs/cgroup -type d -path '*gantry/*' | head -3)
     check "engine: no cgroup stays" "" "$left"
