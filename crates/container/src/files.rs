@@ -13,11 +13,11 @@ use std::{
         fd::{AsFd, OwnedFd},
         
     },
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use rustix::fs::{Mode, OFlags};
-use snapshot::{Change, Collision, Extraction, Limits, Part};
+use snapshot::{Change, ChangeKind, Collision, Extraction, Limits, Part};
 use types::RootFilesystem;
 
 use crate::{
@@ -94,7 +94,8 @@ impl Containers {
     /// # Errors
     /// Those of the store.
     pub fn changes(&self, container: &Container) -> Result<Vec<Change>, ContainerError> {
-        Ok(self.inner.services.snapshots.changes(&snapshot_key(&container.id))?)
+        let changes = self.inner.services.snapshots.changes(&snapshot_key(&container.id))?;
+        Ok(without_mount_points(changes))
     }
 
     /// Writes what differs from the image as a layer archive. Blocks.
@@ -121,7 +122,7 @@ impl Containers {
         Ok(RootExport(view))
     }
 
-    /// Finds a path and describes it. Blocks.
+    /// Finds a path and describes it. Blocks; the caller holds the operation lock.
     ///
     /// # Errors
     /// [`ContainerError::NoSuchPath`], [`ContainerError::Invalid`] for a path through a file.
@@ -136,7 +137,8 @@ impl Containers {
         find().map_err(|error| path_failed(container, path, error))
     }
 
-    /// Extracts an archive, compressed or not, into a directory. Blocks.
+    /// Extracts an archive, compressed or not, into a directory. Blocks; the caller holds the
+    /// operation lock.
     ///
     /// # Errors
     /// [`ContainerError::NoSuchPath`]; [`ContainerError::Forbidden`] for what is read-only;
@@ -181,17 +183,51 @@ impl Containers {
         if let Some(view) = running_root(container)? {
             return Ok(view);
         }
+        let record = container.record();
+        let mounts: Vec<_> = record
+            .mounts
+            .iter()
+            .filter_map(|plan| Some((host_path(&plan.source)?, Path::new(&plan.destination))))
+            .collect();
+        if !mounts.is_empty() {
+            self.prepare_mounts(container, &mounts)?;
+        }
         let view = self.layers_of(container, purpose)?;
-        for plan in &container.record().mounts {
-            let path = match &plan.source {
-                MountSource::Bind { path, .. } => path.clone(),
-                MountSource::Volume { path, subpath, .. } => path.join(subpath),
-                MountSource::Tmpfs { .. } => continue,
-            };
-            view.attach(&path, Path::new(&plan.destination))
-                .map_err(|error| io_failed("look through the mount at", &plan.destination, error))?;
+        for (path, destination) in mounts {
+            view.attach(&path, destination)
+                .map_err(|source| ContainerError::File { action: "look through the mount at", path: destination.to_owned(), source })?;
         }
         Ok(view)
+    }
+
+    /// Does for a container that may never have run what its start will do: fills new volumes
+    /// and makes the places where they are mounted.
+    fn prepare_mounts(
+        &self,
+        container: &Container,
+        mounts: &[(PathBuf, &Path)],
+    ) -> Result<(), ContainerError> {
+        let rootfs = self.inner.services.snapshots.rootfs(&snapshot_key(&container.id))?;
+        crate::volume_copy::fill(&container.record(), &rootfs)?;
+        let mut view = None;
+        for (path, destination) in mounts {
+            let reading = self.layers_of(container, Purpose::Read)?;
+            if reading.root().metadata(destination).is_ok() || !path.is_dir() {
+                continue;
+            }
+            let view = match &view {
+                Some(view) => view,
+                None => view.insert(self.layers_of(container, Purpose::Write)?),
+            };
+            view.root().create_dir_all(destination, Mode::from_raw_mode(0o755)).map_err(
+                |source| ContainerError::File {
+                    action: "make the mount point",
+                    path: (*destination).to_owned(),
+                    source,
+                },
+            )?;
+        }
+        Ok(())
     }
 
     fn layers_of(
@@ -231,6 +267,31 @@ fn running_root(container: &Container) -> Result<Option<RootView>, ContainerErro
         return Ok(None);
     }
     opened.map(Some).map_err(|error| io_failed("open the root of", container.id.as_str(), error))
+}
+
+/// What of the host is mounted; nothing for memory.
+fn host_path(source: &MountSource) -> Option<PathBuf> {
+    match source {
+        MountSource::Bind { path, .. } => Some(path.clone()),
+        MountSource::Volume { path, subpath, .. } => Some(path.join(subpath)),
+        MountSource::Tmpfs { .. } => None,
+    }
+}
+
+/// Takes out what every start puts there for the engine's own mounts.
+fn without_mount_points(mut changes: Vec<Change>) -> Vec<Change> {
+    const OWN: [&str; 3] = ["/etc/hostname", "/etc/hosts", "/etc/resolv.conf"];
+    let is_own = |change: &Change| {
+        change.kind == ChangeKind::Added && OWN.iter().any(|own| change.path == Path::new(own))
+    };
+    let before = changes.len();
+    changes.retain(|change| !is_own(change));
+    let etc = Path::new("/etc");
+    let is_below = |change: &Change| change.path != etc && change.path.starts_with(etc);
+    if changes.len() < before && !changes.iter().any(is_below) {
+        changes.retain(|change| change.path != etc || change.kind != ChangeKind::Modified);
+    }
+    changes
 }
 
 fn find(view: &RootView, asked: &PathInContainer) -> io::Result<FoundPath> {
@@ -315,4 +376,26 @@ fn path_failed(container: &Container, path: &str, error: io::Error) -> Container
 
 fn io_failed(action: &'static str, path: &str, source: io::Error) -> ContainerError {
     ContainerError::File { action, path: path.into(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(path: &str, kind: ChangeKind) -> Change {
+        Change { path: path.into(), kind }
+    }
+
+    #[test]
+    fn the_engine_s_own_mount_points_are_no_changes() {
+        let own = [change("/etc", ChangeKind::Modified), change("/etc/hosts", ChangeKind::Added)];
+        assert_eq!(without_mount_points(own.to_vec()), []);
+        let mixed = [
+            change("/etc", ChangeKind::Modified),
+            change("/etc/hosts", ChangeKind::Added),
+            change("/etc/shadow", ChangeKind::Deleted),
+        ];
+        let kept = without_mount_points(mixed.to_vec());
+        assert_eq!(kept, [mixed[0].clone(), mixed[2].clone()]);
+    }
 }

@@ -23,8 +23,9 @@ const PIPE_BYTES: usize = 256 * 1024;
 impl Engine {
     pub(super) async fn found_path(&self, id: &str, path: &str) -> Answer<FoundPath> {
         let (containers, container) = (self.containers.clone(), self.containers.find(id)?);
-        let path = path.to_owned();
-        blocking(move || containers.find_path(&container, &path)).await
+        let (path, finder) = (path.to_owned(), Arc::clone(&container));
+        let _operation = container.lock().await;
+        blocking(move || containers.find_path(&finder, &path)).await
     }
 
     pub(super) async fn write_archive(
