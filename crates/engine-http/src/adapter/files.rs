@@ -10,6 +10,7 @@ use ::image::CommitRequest;
 use engine_api::container::{ContainerConfig, FilesystemChange, PathStat};
 
 use tokio_util::io::SyncIoBridge;
+use types::Classify as _;
 
 use super::{Engine, blocking};
 use crate::{
@@ -57,7 +58,7 @@ impl Engine {
         let container = self.containers.find(&options.container)?;
         let is_frozen = options.pause && self.freeze(&container).await?;
         let made = self.commit_changes(&container, options).await;
-        if is_frozen {
+        if is_frozen && container.state().phase.as_str() == "paused" {
             self.containers.unpause(container.id.as_str()).await?;
         }
         made
@@ -68,8 +69,12 @@ impl Engine {
         if container.state().phase.as_str() != "running" {
             return Ok(false);
         }
-        self.containers.pause(container.id.as_str()).await?;
-        Ok(true)
+        match self.containers.pause(container.id.as_str()).await {
+            Ok(()) => Ok(true),
+            // It ended meanwhile: nothing writes any more.
+            Err(error) if error.kind() == types::ErrorKind::Conflict => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn commit_changes(
