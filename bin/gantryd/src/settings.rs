@@ -86,6 +86,9 @@ fn registry(config: &Config) -> Result<ClientConfig> {
         ..ClientConfig::default()
     };
     client.certificate_dirs.insert(0, PathBuf::from("/etc/gantry/certs.d"));
+    if let Some(dir) = &config.registry_certs_dir {
+        client.certificate_dirs.insert(0, dir.clone());
+    }
     Ok(client)
 }
 

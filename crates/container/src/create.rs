@@ -92,6 +92,14 @@ impl Containers {
             host_config: host,
             id,
         };
+        if record
+            .config
+            .healthcheck
+            .as_ref()
+            .is_some_and(|h| h.test.first().is_some_and(|t| t != "NONE"))
+        {
+            warnings.push("Health checks are not run by this version of Gantry.".to_owned());
+        }
         self.check_network(&record)?;
         let requests = self.mount_requests(&record)?;
         let made = self.make(&mut record, requests, name.is_none());

@@ -121,7 +121,7 @@ impl Containers {
                 }
             }
         }
-        Ok(GraphDriver { name: "overlay2".to_owned(), data: Some(data), ..GraphDriver::default() })
+        Ok(GraphDriver { name: "overlay2".to_owned(), data: Some(data) })
     }
 
     fn network_settings(

@@ -81,10 +81,11 @@ impl Containers {
             };
             match state.phase {
                 Phase::Restarting => self.restart_later(&container, Duration::ZERO),
-                Phase::Exited if policy.wants_start_at_boot(&state) => {
-                    if self.transition(&container, Transition::RestartPending).is_ok() {
-                        self.restart_later(&container, Duration::ZERO);
-                    }
+                Phase::Exited
+                    if policy.wants_start_at_boot(&state)
+                        && self.transition(&container, Transition::RestartPending).is_ok() =>
+                {
+                    self.restart_later(&container, Duration::ZERO);
                 }
                 _ => {}
             }

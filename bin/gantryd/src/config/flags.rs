@@ -118,6 +118,9 @@ pub struct Flags {
     #[arg(long = "insecure-registry", value_name = "LIST")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     insecure_registries: Vec<String>,
+    /// Directory of registries' certificates, HOST[:PORT]/ca.crt, looked at first
+    #[arg(long, value_name = "DIR")]
+    registry_certs_dir: Option<String>,
     /// Preferred registry mirror
     #[arg(long = "registry-mirror", value_name = "LIST")]
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -119,6 +119,8 @@ pub struct Config {
     pub runtimes: BTreeMap<String, Runtime>,
     /// Registries without TLS or with unknown certificates: hosts and networks.
     pub insecure_registries: Vec<String>,
+    /// A directory of `HOST[:PORT]/{*.crt,*.cert,*.key}`, before the standard ones.
+    pub registry_certs_dir: Option<PathBuf>,
     /// Mirrors of the default registry.
     pub registry_mirrors: Vec<String>,
     /// Labels of the engine.
@@ -196,6 +198,7 @@ impl Default for Config {
             default_runtime: BUILTIN_RUNTIME.to_owned(),
             runtimes: BTreeMap::new(),
             insecure_registries: Vec::new(),
+            registry_certs_dir: None,
             registry_mirrors: Vec::new(),
             labels: Vec::new(),
             log_driver: "json-file".to_owned(),

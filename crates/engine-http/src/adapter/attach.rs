@@ -23,11 +23,17 @@ pub(super) fn framing(attached: &Attached) -> Framing {
 /// Serves an attached stream until either side ends.
 pub(super) fn attachment(attached: Attached, detach_keys: Option<Vec<u8>>) -> Attachment {
     let framing = framing(&attached);
-    let keys = attached
-        .has_terminal
-        .then(|| detach_keys.unwrap_or_else(|| DEFAULT_DETACH_KEYS.to_vec()))
-        .unwrap_or_default();
+    let keys = keys_for(&attached, detach_keys);
     Attachment::new(framing, move |client| pump(client, attached, keys))
+}
+
+/// Only a terminal's bytes are typed by hand.
+fn keys_for(attached: &Attached, detach_keys: Option<Vec<u8>>) -> Vec<u8> {
+    if attached.has_terminal {
+        detach_keys.unwrap_or_else(|| DEFAULT_DETACH_KEYS.to_vec())
+    } else {
+        Vec::new()
+    }
 }
 
 /// Replays a log, then serves the live stream if one was asked for.
@@ -48,9 +54,8 @@ pub(super) fn with_replay(
         }
         match live {
             Some(attached) => {
-                let has_keys = attached.has_terminal;
-                let keys = detach_keys.unwrap_or_else(|| DEFAULT_DETACH_KEYS.to_vec());
-                pump(client, attached, if has_keys { keys } else { Vec::new() }).await;
+                let keys = keys_for(&attached, detach_keys);
+                pump(client, attached, keys).await;
             }
             // A client that has gone needs no goodbye.
             None => drop(client.shutdown().await),
@@ -126,8 +131,7 @@ async fn copy_input(
     mut keys: DetachKeys,
 ) -> Input {
     let mut buffer = vec![0u8; BUFFER_BYTES];
-    loop {
-        let Ok(length @ 1..) = from.read(&mut buffer).await else { break };
+    while let Ok(length @ 1..) = from.read(&mut buffer).await {
         let (bytes, is_detached) = keys.filter(&buffer[..length]);
         if to.write_all(&bytes).await.is_err() {
             break;
