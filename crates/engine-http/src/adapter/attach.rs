@@ -8,7 +8,7 @@ use tokio::{
     net::unix::OwnedWriteHalf,
 };
 
-use crate::{Attachment, Framing, Hijacked};
+use crate::{Attachment, Framing, Hijacked, stdcopy};
 
 /// `ctrl-p,ctrl-q`.
 pub(super) const DEFAULT_DETACH_KEYS: &[u8] = &[0x10, 0x11];
@@ -66,11 +66,44 @@ pub(super) fn with_replay(
 /// Copies both ways. The client's end of input is passed on as a half-close; the container's end
 /// of output closes the connection.
 pub(super) async fn pump(client: Hijacked, attached: Attached, detach_keys: Vec<u8>) {
+    serve(client, attached, detach_keys, Recoding::None).await;
+}
+
+/// [`pump`] for a client that expects frames of what comes from a terminal without any.
+pub(super) async fn pump_framed(client: Hijacked, attached: Attached, detach_keys: Vec<u8>) {
+    serve(client, attached, detach_keys, Recoding::Framed).await;
+}
+
+/// What is done to the container's output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Recoding {
+    None,
+    Framed,
+}
+
+async fn copy_framed(
+    from: &mut (impl tokio::io::AsyncRead + Unpin),
+    to: &mut (impl tokio::io::AsyncWrite + Unpin),
+) -> std::io::Result<()> {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        let count = from.read(&mut buffer).await?;
+        if count == 0 {
+            return Ok(());
+        }
+        to.write_all(&stdcopy::frame(stdcopy::Stream::Stdout, &buffer[..count])).await?;
+    }
+}
+
+async fn serve(client: Hijacked, attached: Attached, detach_keys: Vec<u8>, recoding: Recoding) {
     let (mut from_client, mut to_client) = tokio::io::split(client);
     let (mut from_container, to_container) = attached.stream.into_split();
     let output = async {
         // A client that has gone is no error: the other direction notices as well.
-        let _ = tokio::io::copy(&mut from_container, &mut to_client).await;
+        let _ = match recoding {
+            Recoding::None => tokio::io::copy(&mut from_container, &mut to_client).await.map(drop),
+            Recoding::Framed => copy_framed(&mut from_container, &mut to_client).await,
+        };
         let _ = to_client.shutdown().await;
     };
     let input = copy_input(&mut from_client, to_container, DetachKeys::new(detach_keys));
