@@ -508,7 +508,6 @@ fn default_log(asked: &mut LogConfig, engine: &LogConfig) {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -127,7 +127,9 @@ pub enum ContainerError {
 impl Classify for ContainerError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::NotFound(_) | Self::ExecNotFound(_) | Self::NoSuchPath { .. } => ErrorKind::NotFound,
+            Self::NotFound(_) | Self::ExecNotFound(_) | Self::NoSuchPath { .. } => {
+                ErrorKind::NotFound
+            }
             Self::AmbiguousPrefix(_) | Self::Invalid(_) | Self::Account(_) => {
                 ErrorKind::InvalidArgument
             }

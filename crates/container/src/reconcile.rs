@@ -169,7 +169,10 @@ impl Containers {
         remove_dir(&dir)?;
         match state.phase {
             Phase::Removing | Phase::Dead => {
-                self.remove_locked(container, true).await?;
+                // Whether volumes were to go is not known any more; data is never thrown away on
+                // a guess, so only those of `--rm` do.
+                let with_volumes = container.record().host_config.auto_remove;
+                self.remove_locked(container, with_volumes).await?;
                 report.removed += 1;
             }
             Phase::Exited if container.record().host_config.auto_remove => {

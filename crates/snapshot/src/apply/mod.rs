@@ -153,9 +153,7 @@ impl Applier<'_> {
     fn link_target(&self, entry: &Entry) -> Result<Name, ArchiveError> {
         match &self.form {
             Form::Layer => name::link_target(entry, self.limits),
-            Form::Tree { base, .. } => {
-                Ok(name::plain_link_target(entry, self.limits)?.below(base))
-            }
+            Form::Tree { base, .. } => Ok(name::plain_link_target(entry, self.limits)?.below(base)),
         }
     }
 
