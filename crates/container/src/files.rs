@@ -9,10 +9,7 @@
 use std::{
     ffi::OsString,
     io::{self, Read, Write},
-    os::{
-        fd::{AsFd, OwnedFd},
-        
-    },
+    os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
 };
 
@@ -175,11 +172,7 @@ impl Containers {
         Ok(snapshot::extract(&mut archive, &extraction, &Limits::default())?)
     }
 
-    fn root_of(
-        &self,
-        container: &Container,
-        purpose: Purpose,
-    ) -> Result<RootView, ContainerError> {
+    fn root_of(&self, container: &Container, purpose: Purpose) -> Result<RootView, ContainerError> {
         if let Some(view) = running_root(container)? {
             return Ok(view);
         }
@@ -194,8 +187,11 @@ impl Containers {
         }
         let view = self.layers_of(container, purpose)?;
         for (path, destination) in mounts {
-            view.attach(&path, destination)
-                .map_err(|source| ContainerError::File { action: "look through the mount at", path: destination.to_owned(), source })?;
+            view.attach(&path, destination).map_err(|source| ContainerError::File {
+                action: "look through the mount at",
+                path: destination.to_owned(),
+                source,
+            })?;
         }
         Ok(view)
     }
@@ -242,7 +238,8 @@ impl Containers {
             lower.splice(0..0, upper.take());
             *work = None;
         }
-        RootView::open(&rootfs).map_err(|error| io_failed("mount the root of", container.id.as_str(), error))
+        RootView::open(&rootfs)
+            .map_err(|error| io_failed("mount the root of", container.id.as_str(), error))
     }
 }
 

@@ -89,7 +89,10 @@ mod tests {
             (".", "/", "/", true),
         ] {
             let path = PathInContainer::parse(text);
-            assert_eq!((path.clean(), path.name(), path.is_directory()), (clean, name, is_directory));
+            assert_eq!(
+                (path.clean(), path.name(), path.is_directory()),
+                (clean, name, is_directory)
+            );
         }
     }
 }

@@ -75,11 +75,8 @@ pub fn export_tree(
     part: Part<'_>,
     out: &mut dyn Write,
 ) -> Result<(), ArchiveError> {
-    let failed = |source: io::Error| ArchiveError::Entry {
-        entry: String::new(),
-        action: "inspect",
-        source,
-    };
+    let failed =
+        |source: io::Error| ArchiveError::Entry { entry: String::new(), action: "inspect", source };
     let device = match part {
         Part::ContentsOfOneMount => Some(fs::fstat(dir).map_err(|e| failed(e.into()))?.st_dev),
         Part::Entry { .. } => None,

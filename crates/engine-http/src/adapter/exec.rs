@@ -10,9 +10,9 @@ use super::{
     attach::{DEFAULT_DETACH_KEYS, pump, pump_framed},
 };
 use crate::{
-    Answer, ApiError, Attachment, detach_keys, Framing,
+    Answer, ApiError, Attachment, Framing,
     backend::{ExecBackend, TerminalSize, exec::StartExec},
-    stdcopy,
+    detach_keys, stdcopy,
 };
 
 fn exec_start(options: StartExec, is_detached: bool) -> ExecStart {

@@ -164,9 +164,10 @@ pub(super) fn stream(
         outcome.map_err(|error| io::Error::other(types::error::chain(&error)))
     });
     let chunks = tokio_util::io::ReaderStream::with_capacity(reader, 64 * 1024);
-    let outcome = stream::once(async move {
-        task.await.map_err(io::Error::other)?.map(|()| bytes::Bytes::new())
-    });
+    let outcome =
+        stream::once(
+            async move { task.await.map_err(io::Error::other)?.map(|()| bytes::Bytes::new()) },
+        );
     ByteStream::new(chunks.chain(outcome))
 }
 
@@ -228,8 +229,7 @@ mod tests {
             env: Some(vec!["A=1".into()]),
             ..ContainerConfig::default()
         };
-        let asked =
-            ContainerConfig { cmd: Some(vec!["top".into()]), ..ContainerConfig::default() };
+        let asked = ContainerConfig { cmd: Some(vec!["top".into()]), ..ContainerConfig::default() };
         let made = execution(Some(&asked), &container).unwrap();
         assert_eq!(made.cmd, Some(vec!["top".to_owned()]));
         assert_eq!(made.user.as_deref(), Some("1000"));
