@@ -56,7 +56,7 @@ start_engine() {
 }
 JSON
   start_engine_process
-  held "gantryd on ${SOCKET/$STATE/.} and on tcp://127.0.0.1:$API_PORT with mutual TLS, bridge $BRIDGE, $SUBNET.0/24"
+  held "gantryd on ${SOCKET/$STATE/demo-state} and on tcp://127.0.0.1:$API_PORT with mutual TLS, bridge $BRIDGE, $SUBNET.0/24"
 }
 
 start_hub() {

@@ -49,10 +49,6 @@ use_the_hub() {
   local password digest
   password=$(head -c 18 /dev/urandom | base64)
   printf '%s' "$password" | run_with_input gantry-hub user add ada --password-stdin --data-dir "$DATA/hub"
-  if printf '%s' "$password" | gantry login -u ada --password-stdin "$HUB" >"$RUN/output" 2>&1; then
-    refuse "the engine trusted a hub whose authority it does not know"
-  fi
-  held "an engine that does not know the hub's authority refuses it"
   mkdir -p "$RUN/certs.d/$HUB"
   cp "$TLS/ca.crt" "$RUN/certs.d/$HUB/ca.crt"
   printf '%s' "$password" | run_with_input gantry login -u ada --password-stdin "$HUB"
