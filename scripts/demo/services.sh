@@ -5,7 +5,7 @@ build_programs() {
   local profile=(--release)
   [ "$PROFILE" = release ] || profile=(--profile "$PROFILE")
   note "building ($PROFILE); the first time takes some minutes"
-  cargo build --quiet "${profile[@]}" --bins
+  [ -n "${DEMO_NO_BUILD:-}" ] || cargo build --quiet "${profile[@]}" --bins
   held "$(gantryd --version), $(gantry-hub --version)"
 }
 

@@ -58,6 +58,7 @@ use_the_hub() {
   [ -n "$digest" ] || refuse "push did not tell the digest"
   if [ -n "$HAS_DEBIAN" ]; then run gantry push "$HUB/ada/nginx:1.0"; fi
   run gantry rmi "$HUB/ada/web:1.0"
+  run gantry-hub repo set-visibility ada/web public --data-dir "$DATA/hub"
   run gantry search "$HUB/web"
   output_has "ada/web"
   run gantry pull "$HUB/ada/web:1.0"
