@@ -5,7 +5,7 @@ build_programs() {
   local profile=(--release)
   [ "$PROFILE" = release ] || profile=(--profile "$PROFILE")
   note "building ($PROFILE); the first time takes some minutes"
-  cargo build --quiet "${profile[@]}" --bins
+  [ -n "${DEMO_NO_BUILD:-}" ] || cargo build --quiet "${profile[@]}" --bins
   held "$(gantryd --version), $(gantry-hub --version)"
 }
 
@@ -56,7 +56,7 @@ start_engine() {
 }
 JSON
   start_engine_process
-  held "gantryd on ${SOCKET/$STATE/.} and on tcp://127.0.0.1:$API_PORT with mutual TLS, bridge $BRIDGE, $SUBNET.0/24"
+  held "gantryd on ${SOCKET/$STATE/demo-state} and on tcp://127.0.0.1:$API_PORT with mutual TLS, bridge $BRIDGE, $SUBNET.0/24"
 }
 
 start_hub() {

@@ -28,12 +28,19 @@ note() { printf '   %s\n' "$1"; }
 skipped() { printf '   %s- skipped:%s %s\n' "$YELLOW" "$PLAIN" "$1"; SKIPPED+=("step $STEP: $1"); }
 SKIPPED=()
 
+# A command as it could be typed, with short paths and without a long argument's middle.
+shown() {
+  local text="${*//$STATE/demo-state}"
+  [ ${#text} -le 130 ] || text="${text:0:70} ... ${text: -55}"
+  echo "$text"
+}
+
 # Runs a command of the story: shows it, its output (the last lines of a long one) and its time.
 run() {
   local began=$EPOCHREALTIME out=$RUN/output code=0
   LAST_COMMAND="$*"
   "$@" >"$out" 2>&1 || code=$?
-  printf '   %s$ %s%s %s(%s)%s\n' "$BOLD" "${*/$STATE/.}" "$PLAIN" "$DIM" "$(readable "$(milliseconds_since "$began")")" "$PLAIN"
+  printf '   %s$ %s%s %s(%s)%s\n' "$BOLD" "$(shown "$@")" "$PLAIN" "$DIM" "$(readable "$(milliseconds_since "$began")")" "$PLAIN"
   if [ "$code" != 0 ]; then
     sed 's/^/       /' "$out"
     refuse "$1 answered with exit code $code"
