@@ -160,6 +160,13 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
+        if self.kind == Kind::Podman {
+            // Its network namespaces are below /run/netns, whatever directories it is given.
+            let removed = run(self.podman().args(["rm", "--all", "--force", "--time", "0"]));
+            if let Err(error) = removed {
+                eprintln!("podman: {error:#}");
+            }
+        }
         let Some(mut daemon) = self.daemon.take() else { return };
         signal(daemon.id(), "TERM");
         let ended = wait_for("the engine to end", Duration::from_secs(30), || {
