@@ -80,6 +80,9 @@ fn judge(table: &mut Table, what: &str, measured: f64, limit: f64) {
 fn figures(subject: &Subject, engine: &Engine, count: usize) -> Result<Figures> {
     let daemons = process::of_engine(engine.site().root());
     let idle = settled(engine, &daemons)?;
+    // The first of each helper brings its program's text with it, which the others share.
+    run_many(subject, engine, 1, &["-p", "127.0.0.1::80"])?;
+    let base = settled(engine, &daemons)?;
     run_many(subject, engine, count, &[])?;
     let plain = settled(engine, &daemons)?;
     run_many(subject, engine, count, &["-p", "127.0.0.1::80"])?;
@@ -87,9 +90,9 @@ fn figures(subject: &Subject, engine: &Engine, count: usize) -> Result<Figures> 
     let each = |before: u64, after: u64| (after as f64 - before as f64) / count as f64 / 1024.0;
     Ok(Figures {
         idle: idle.all() as f64 / 1024.0,
-        per_container: each(idle.all(), plain.all()),
-        of_that_daemons: each(idle.daemons, plain.daemons),
-        per_port: each(plain.others, published.others) - each(idle.others, plain.others),
+        per_container: each(base.all(), plain.all()),
+        of_that_daemons: each(base.daemons, plain.daemons),
+        per_port: each(plain.others, published.others) - each(base.others, plain.others),
     })
 }
 
