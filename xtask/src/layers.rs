@@ -30,7 +30,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("service", &["image", "container", "network", "volume", "build", "registry", "hub"]),
     ("edge", &["engine-http", "client", "cli", "registry-http", "hub-http"]),
-    ("program", &["gantryd", "gantry-shim", "gantry-runtime", "gantry", "gantry-hub"]),
+    (
+        "program",
+        &["gantryd", "gantry-shim", "gantry-runtime", "gantry-init", "gantry", "gantry-hub"],
+    ),
     ("development", &["testkit", "xtask", "conformance"]),
 ];
 

@@ -132,6 +132,8 @@ fn launch(
             cgroup,
             console_size: None,
             init_binary: None,
+            // Whoever ran `create` ends before the container does.
+            orphan: runtime::Orphan::Lives,
         },
         fifo,
     )?;

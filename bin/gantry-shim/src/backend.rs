@@ -8,8 +8,8 @@ use std::{collections::BTreeMap, fs, os::fd::OwnedFd, path::Path};
 
 use oci::runtime::LinuxResources;
 use runtime::{
-    ExecLaunch, NamespaceKind, Native, OciRuntime, Running, RuntimeError, RuntimeErrorKind, Stdio,
-    cgroup::Cgroup, exec_failure, external::External, start_failure,
+    ExecLaunch, NamespaceKind, Native, OciRuntime, Orphan, Running, RuntimeError, RuntimeErrorKind,
+    Stdio, cgroup::Cgroup, exec_failure, external::External, start_failure,
 };
 use shim_protocol::{ExecRequest, Failure, FailureKind, StartRequest};
 use types::ContainerId;
@@ -197,6 +197,7 @@ fn create_and_start(
         cgroup,
         console_size: request.console_size,
         init_binary: request.init_binary.as_deref(),
+        orphan: Orphan::Dies,
     };
     let mut created = runtime.create(launch).map_err(|error| start_failed(&error))?;
     let terminal = created.take_terminal();

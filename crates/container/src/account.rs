@@ -80,10 +80,12 @@ impl Accounts {
             Some(group) => self.find_group(group)?,
             None => primary,
         };
-        let mut additional_gids = match (group, name) {
-            (None, Some(name)) => self.groups_of(name, gid),
-            _ => Vec::new(),
-        };
+        // The primary group is supplementary too: else a set-group-id program could drop it, and
+        // with it what files deny to that group (CVE-2022-36109).
+        let mut additional_gids = vec![gid];
+        if let (None, Some(name)) = (group, name) {
+            additional_gids.extend(self.groups_of(name, gid));
+        }
         for extra in extra_groups {
             let gid = self.find_group(extra)?;
             if !additional_gids.contains(&gid) {
@@ -153,12 +155,12 @@ mod tests {
 
     #[test]
     fn names_and_numbers() {
-        assert_eq!(user("").unwrap(), (0, 0, vec![1]));
-        assert_eq!(user("web").unwrap(), (33, 33, vec![4]));
-        assert_eq!(user("33").unwrap(), (33, 33, vec![4]));
-        assert_eq!(user("web:adm").unwrap(), (33, 4, vec![]));
-        assert_eq!(user("1000:1001").unwrap(), (1000, 1001, vec![]));
-        assert_eq!(user("1000").unwrap(), (1000, 0, vec![]));
+        assert_eq!(user("").unwrap(), (0, 0, vec![0, 1]));
+        assert_eq!(user("web").unwrap(), (33, 33, vec![33, 4]));
+        assert_eq!(user("33").unwrap(), (33, 33, vec![33, 4]));
+        assert_eq!(user("web:adm").unwrap(), (33, 4, vec![4]));
+        assert_eq!(user("1000:1001").unwrap(), (1000, 1001, vec![1001]));
+        assert_eq!(user("1000").unwrap(), (1000, 0, vec![0]));
     }
 
     #[test]
@@ -173,6 +175,6 @@ mod tests {
     fn extra_groups() {
         let extra = ["adm".to_owned(), "777".to_owned()];
         let found = accounts().resolve("1000", &extra).unwrap();
-        assert_eq!(found.additional_gids, [4, 777]);
+        assert_eq!(found.additional_gids, [0, 4, 777]);
     }
 }

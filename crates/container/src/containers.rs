@@ -284,6 +284,11 @@ impl Containers {
         self.events().publish("container", action, container.id.as_str(), attributes);
     }
 
+    /// Emits a container event that has nothing to add.
+    pub fn publish_plain(&self, container: &Container, action: &str) {
+        self.publish(container, action, BTreeMap::new());
+    }
+
     /// `DATA_ROOT/containers/ID`.
     pub(crate) fn data_dir(&self, id: &ContainerId) -> PathBuf {
         self.inner.settings.data_dir.join(id.as_str())

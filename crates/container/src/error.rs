@@ -19,6 +19,17 @@ pub enum ContainerError {
     /// Several ids begin like this.
     #[error("Multiple IDs found with provided prefix: {0}")]
     AmbiguousPrefix(String),
+    /// No such path in a container.
+    #[error("Could not find the file {path} in container {container}")]
+    NoSuchPath {
+        /// As it was asked for.
+        path: String,
+        /// The id.
+        container: String,
+    },
+    /// What is read-only is not written.
+    #[error("{0}")]
+    Forbidden(String),
     /// No such exec session.
     #[error("No such exec instance: {0}")]
     ExecNotFound(String),
@@ -94,6 +105,9 @@ pub enum ContainerError {
     /// The store.
     #[error(transparent)]
     Snapshot(#[from] snapshot::SnapshotError),
+    /// An archive that goes in or out.
+    #[error(transparent)]
+    Archive(#[from] snapshot::ArchiveError),
     /// The database.
     #[error(transparent)]
     Database(#[from] DatabaseError),
@@ -113,7 +127,9 @@ pub enum ContainerError {
 impl Classify for ContainerError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::NotFound(_) | Self::ExecNotFound(_) => ErrorKind::NotFound,
+            Self::NotFound(_) | Self::ExecNotFound(_) | Self::NoSuchPath { .. } => {
+                ErrorKind::NotFound
+            }
             Self::AmbiguousPrefix(_) | Self::Invalid(_) | Self::Account(_) => {
                 ErrorKind::InvalidArgument
             }
@@ -132,7 +148,9 @@ impl Classify for ContainerError {
             Self::Image(error) => error.kind(),
             Self::Network(error) => error.kind(),
             Self::Volume(error) => error.kind(),
+            Self::Forbidden(_) => ErrorKind::PermissionDenied,
             Self::Snapshot(error) => error.kind(),
+            Self::Archive(error) => error.kind(),
             Self::Database(error) => error.kind(),
         }
     }

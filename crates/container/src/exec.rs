@@ -1,6 +1,9 @@
 //! Further processes in a running container.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use engine_api::exec::ExecCreateRequest;
 use shim_client::{Attachment, stream_pair};
@@ -40,7 +43,12 @@ pub struct ExecState {
     pub pid: i32,
     /// Set when it has ended or could not be started.
     pub exit_code: Option<i32>,
+    /// When it ended.
+    pub ended_at: Option<Instant>,
 }
+
+/// How long an ended session can still be inspected.
+const KEPT: Duration = Duration::from_secs(300);
 
 /// How to start an exec session.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -67,8 +75,14 @@ impl Exec {
         self.change(|state| {
             state.is_running = false;
             state.exit_code = Some(exit_code);
+            state.ended_at = Some(Instant::now());
         });
         self.ended.send_replace(Some(exit_code));
+    }
+
+    /// Whether it ended so long ago that nobody asks any more.
+    fn is_forgotten(&self) -> bool {
+        self.state().ended_at.is_some_and(|at| at.elapsed() > KEPT)
     }
 
     /// Becomes the exit code once the process has ended.
@@ -89,6 +103,8 @@ impl Containers {
         request: ExecCreateRequest,
     ) -> Result<ExecId, ContainerError> {
         let container = self.find(reference)?;
+        // Clients start what they have made at once.
+        crate::cgroup_mode::prewarm();
         check_running(&container)?;
         if request.cmd.as_ref().is_none_or(Vec::is_empty) {
             return Err(ContainerError::Invalid("No exec command specified".into()));
@@ -101,7 +117,11 @@ impl Containers {
             ended: watch::channel(None).0,
         });
         let id = exec.id.clone();
-        container.live().execs.insert(id.clone(), Arc::clone(&exec));
+        {
+            let mut live = container.live();
+            live.execs.retain(|_, exec| !exec.is_forgotten());
+            live.execs.insert(id.clone(), Arc::clone(&exec));
+        }
         self.publish(
             &container,
             format!("exec_create: {}", command_line(&exec)),

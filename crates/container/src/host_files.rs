@@ -30,30 +30,35 @@ fn save(path: PathBuf, text: &str) -> Result<PathBuf, ContainerError> {
     Ok(path)
 }
 
-/// Writes what does not depend on the container's address.
+/// Where a container's files are.
+#[must_use]
+pub fn locate(record: &Record, dir: &Path) -> Files {
+    let resolv_conf = match NetworkMode::parse(&record.host_config.network_mode) {
+        NetworkMode::Host => PathBuf::from("/etc/resolv.conf").canonicalize().ok(),
+        _ => Some(dir.join("resolv.conf")),
+    };
+    Files { resolv_conf, hostname: dir.join("hostname"), hosts: Some(dir.join("hosts")) }
+}
+
+/// Writes what does not depend on the container's address. Only before a start: a running
+/// container sees every change, and may have made its own.
 ///
 /// # Errors
-/// [`ContainerError::File`].
+/// [`ContainerError::File`], [`ContainerError::Invalid`] for a name server that is no address.
 pub fn write(
     record: &Record,
     dir: &Path,
     defaults: &DnsSettings,
     networks: &Networks,
-) -> Result<Files, ContainerError> {
+) -> Result<(), ContainerError> {
     let hostname = match record.config.domainname.as_str() {
         "" => record.config.hostname.clone(),
         domain => format!("{}.{domain}", record.config.hostname),
     };
-    let mode = NetworkMode::parse(&record.host_config.network_mode);
-    let resolv_conf = match mode {
-        NetworkMode::Host => PathBuf::from("/etc/resolv.conf").canonicalize().ok(),
-        _ => Some(save(dir.join("resolv.conf"), &resolver(record, defaults, networks)?)?),
-    };
-    Ok(Files {
-        resolv_conf,
-        hostname: save(dir.join("hostname"), &format!("{hostname}\n"))?,
-        hosts: Some(dir.join("hosts")),
-    })
+    if NetworkMode::parse(&record.host_config.network_mode) != NetworkMode::Host {
+        save(dir.join("resolv.conf"), &resolver(record, defaults, networks)?)?;
+    }
+    save(dir.join("hostname"), &format!("{hostname}\n")).map(drop)
 }
 
 fn resolver(

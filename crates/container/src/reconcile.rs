@@ -169,7 +169,10 @@ impl Containers {
         remove_dir(&dir)?;
         match state.phase {
             Phase::Removing | Phase::Dead => {
-                self.remove_locked(container, true).await?;
+                // Whether volumes were to go is not known any more; data is never thrown away on
+                // a guess, so only those of `--rm` do.
+                let with_volumes = container.record().host_config.auto_remove;
+                self.remove_locked(container, with_volumes).await?;
                 report.removed += 1;
             }
             Phase::Exited if container.record().host_config.auto_remove => {
@@ -216,11 +219,36 @@ impl Containers {
                 report.leftovers += 1;
             }
         }
+        self.release_lost_volumes(&known, report)?;
         let wanted: BTreeSet<String> =
             known.iter().map(|id| snapshot_key(id).to_string()).collect();
         for key in self.inner.services.snapshots.snapshots()? {
             if !wanted.contains(&key.to_string()) {
                 self.inner.services.snapshots.remove(&key)?;
+                report.leftovers += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Volumes that a creation had taken when the engine died before the container's own row:
+    /// nobody uses them, and the anonymous ones nobody knows.
+    fn release_lost_volumes(
+        &self,
+        known: &BTreeSet<ContainerId>,
+        report: &mut Report,
+    ) -> Result<(), ContainerError> {
+        let volumes = &self.inner.services.volumes;
+        for volume in volumes.list()? {
+            let users = volumes.users(&volume.name)?;
+            let parsed = users.iter().filter_map(|user| user.parse::<ContainerId>().ok());
+            let lost: Vec<_> = parsed.filter(|id| !known.contains(id)).collect();
+            for id in &lost {
+                volumes.release(id)?;
+            }
+            if volume.is_anonymous && !lost.is_empty() && lost.len() == users.len() {
+                tracing::info!(volume = %volume.name, "removing an anonymous volume of a container that was never made");
+                volumes.remove(&volume.name)?;
                 report.leftovers += 1;
             }
         }

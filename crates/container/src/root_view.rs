@@ -8,7 +8,10 @@ use std::{
     path::Path,
 };
 
-use rustix::fs::{Mode, OFlags};
+use rustix::{
+    fs::{CWD, Mode, OFlags},
+    mount::{MoveMountFlags, OpenTreeFlags},
+};
 use sys::{
     confine::Root,
     overlay::{self, Overlay},
@@ -17,6 +20,11 @@ use types::RootFilesystem;
 
 /// The longest file of the container's that the engine reads whole, in bytes.
 const MAX_FILE_BYTES: u64 = 4 << 20;
+
+/// A private copy of a mount and all below it.
+const OPEN_TREE: OpenTreeFlags = OpenTreeFlags::OPEN_TREE_CLONE
+    .union(OpenTreeFlags::OPEN_TREE_CLOEXEC)
+    .union(OpenTreeFlags::AT_RECURSIVE);
 
 /// A container's root, confined: no path leads out of it.
 pub struct RootView {
@@ -40,6 +48,40 @@ impl RootView {
             }
         };
         Ok(Self { root })
+    }
+
+    /// The root of a process, with all that is mounted there.
+    ///
+    /// # Errors
+    /// Those of opening; the caller makes sure that the process is the one that it means.
+    pub fn of_process(pid: i32) -> io::Result<Self> {
+        Ok(Self { root: Root::open(Path::new(&format!("/proc/{pid}/root")))? })
+    }
+
+    /// Puts the file or directory `source` of the host in the place of `destination`, in this
+    /// view only. Where the container has no such place yet there is nothing to put it on.
+    ///
+    /// # Errors
+    /// Those of opening and mounting; a kernel before 6.15 mounts nothing in a detached tree.
+    pub fn attach(&self, source: &Path, destination: &Path) -> io::Result<()> {
+        let place = match self.root.open_file(destination, OFlags::PATH, Mode::empty()) {
+            Ok(place) => place,
+            Err(error) if is_absent(&error) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let tree = match rustix::mount::open_tree(CWD, source, OPEN_TREE) {
+            Err(rustix::io::Errno::NOENT) => return Ok(()),
+            other => other?,
+        };
+        let flags =
+            MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+        Ok(rustix::mount::move_mount(&tree, c"", &place, c"", flags)?)
+    }
+
+    /// The confined root.
+    #[must_use]
+    pub fn root(&self) -> &Root {
+        &self.root
     }
 
     /// Reads a small text file; a missing one is empty.

@@ -5,16 +5,16 @@ use std::{
     os::fd::{AsFd, OwnedFd},
     path::PathBuf,
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use network::{ConnectRequest, Endpoint};
 use oci::runtime::{Process, Spec, User};
-use shim_client::{Events, Shim, ShimError};
+use shim_client::{Attachment, Events, Shim, ShimError, ShimEvent};
 use shim_protocol::{ExternalRuntime, StartRequest};
 
 use crate::{
-    ContainerError, Containers,
+    ContainerError, Containers, cgroup_mode,
     clock::now_nanos,
     container::Container,
     containers::snapshot_key,
@@ -31,6 +31,9 @@ use crate::{
 
 /// What a failed start says in Docker's words.
 const CREATE_FAILED: &str = "failed to create task for container: failed to create shim task: ";
+
+/// How long a container may take to end when its start is undone.
+const UNDO_DEADLINE: Duration = Duration::from_secs(10);
 
 /// The network of a container that is being started.
 #[derive(Default)]
@@ -77,43 +80,72 @@ impl Containers {
     ) -> Result<(), ContainerError> {
         check_startable(container)?;
         let began = Instant::now();
-        let launched = self.launch(container).await;
-        match launched {
-            Ok(launched) => {
-                let pid = launched.pid;
-                self.commit_start(container, launched, is_restart)?;
-                tracing::debug!(container.id = %container.id, pid, elapsed = ?began.elapsed(), "started");
-                Ok(())
-            }
+        let launched = match self.launch(container).await {
+            Ok(launched) => launched,
             Err(error) => {
                 self.note_failed_start(container, &error);
-                Err(error)
+                return Err(error);
             }
+        };
+        let pid = launched.pid;
+        if let Err(error) = self.note_start(container, pid, is_restart) {
+            // What cannot be written down must not run: nobody would know of it after a crash.
+            self.undo_launch(container, launched).await;
+            self.note_failed_start(container, &error);
+            return Err(error);
         }
+        self.adopt_launch(container, launched);
+        tracing::debug!(container.id = %container.id, pid, elapsed = ?began.elapsed(), "started");
+        Ok(())
     }
 
-    fn commit_start(
+    fn note_start(
         &self,
-        container: &Arc<Container>,
-        launched: Launched,
+        container: &Container,
+        pid: i32,
         is_restart: bool,
     ) -> Result<(), ContainerError> {
-        {
-            let mut live = container.live();
-            live.shim = Some(launched.shim);
-            live.endpoint = launched.endpoint;
-            live.execs.clear();
-        }
-        let started = Transition::Started { pid: launched.pid, at_nanos: now_nanos() };
+        let started = Transition::Started { pid, at_nanos: now_nanos() };
         self.change_state(container, |state| {
             state.restart_count = if is_restart { state.restart_count + 1 } else { 0 };
             Ok(state.apply(started)?)
-        })?;
+        })
+    }
+
+    fn adopt_launch(&self, container: &Arc<Container>, launched: Launched) {
+        let late = {
+            let mut live = container.live();
+            live.shim = Some(launched.shim.clone());
+            live.endpoint = launched.endpoint;
+            live.execs.clear();
+            std::mem::take(&mut live.pending)
+        };
         container.announce(false);
         self.publish(container, "start", BTreeMap::new());
         self.supervise(container, launched.events);
-        self.inner.shims.refill();
-        Ok(())
+        if !late.is_empty() {
+            attach_late(launched.shim, late);
+        }
+        let shims = self.inner.shims.clone();
+        // Loading a program takes milliseconds that the client need not wait for.
+        tokio::spawn(async move { shims.refill() });
+    }
+
+    /// Ends a container whose start could not be written down.
+    async fn undo_launch(&self, container: &Container, mut launched: Launched) {
+        let killed = launched.shim.signal(None, crate::signal::KILL).await;
+        tracing::warn!(container.id = %container.id, ?killed, "a start could not be written down");
+        let ended = async {
+            while let Some(event) = launched.events.recv().await {
+                if matches!(event, ShimEvent::Exited(_) | ShimEvent::Lost) {
+                    return;
+                }
+            }
+        };
+        if tokio::time::timeout(UNDO_DEADLINE, ended).await.is_err() {
+            self.kill_cgroup(container);
+        }
+        self.abandon(&container.record(), &launched.shim).await;
     }
 
     fn note_failed_start(&self, container: &Arc<Container>, error: &ContainerError) {
@@ -131,6 +163,7 @@ impl Containers {
     async fn launch(&self, container: &Arc<Container>) -> Result<Launched, ContainerError> {
         let record = container.record();
         let dir = self.shim_dir(&record.id);
+        cgroup_mode::prewarm();
         crate::create::remove_dir(&dir)?;
         let (shim, events) = self.inner.shims.take(&dir)?;
         let (network, prepared) = tokio::join!(
@@ -282,6 +315,7 @@ impl Containers {
         let dir = self.data_dir(&record.id);
         let rootfs = self.inner.services.snapshots.rootfs(&snapshot_key(&record.id))?;
         volume_copy::fill(record, &rootfs)?;
+        host_files::write(record, &dir, &settings.dns, &self.inner.services.networks)?;
         let has_init = record.host_config.init == Some(true);
         if has_init && settings.init_binary.is_none() {
             return Err(ContainerError::Invalid(
@@ -355,12 +389,7 @@ impl Containers {
 
     fn spec(&self, record: &Record) -> Result<Spec, ContainerError> {
         let dir = self.data_dir(&record.id);
-        let files = host_files::write(
-            record,
-            &dir,
-            &self.inner.settings.dns,
-            &self.inner.services.networks,
-        )?;
+        let files = host_files::locate(record, &dir);
         let mut spec = spec::build(&Inputs {
             record,
             user: self.user(record, &record.config.user)?,
@@ -393,6 +422,18 @@ impl Containers {
     pub(crate) fn init_process(&self, record: &Record) -> Result<Process, ContainerError> {
         Ok(self.spec(record)?.process.unwrap_or_default())
     }
+}
+
+/// Hands over streams that were attached while the start was under way.
+fn attach_late(shim: Shim, late: Vec<Attachment>) {
+    // Ends with the last answer of the shim, or with the shim.
+    tokio::spawn(async move {
+        for attachment in late {
+            if let Err(error) = shim.attach_late(None, attachment).await {
+                tracing::debug!(error = %types::error::chain(&error), "ended before a late stream");
+            }
+        }
+    });
 }
 
 fn check_startable(container: &Container) -> Result<(), ContainerError> {

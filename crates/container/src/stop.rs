@@ -108,7 +108,10 @@ impl Containers {
     async fn send(&self, container: &Container, number: i32) -> Result<(), ContainerError> {
         let Some(shim) = container.shim() else { return Ok(()) };
         match shim.signal(None, number).await {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.publish_kill(container, number);
+                Ok(())
+            }
             Err(error) if !container.state().is_running() => {
                 tracing::debug!(error = %types::error::chain(&error), "ended before the signal");
                 Ok(())
@@ -145,10 +148,15 @@ impl Containers {
         } else {
             let shim = container.shim().ok_or_else(not_running)?;
             shim.signal(None, number).await.map_err(|error| shim_error(error, ""))?;
+            self.publish_kill(&container, number);
         }
-        let attributes = BTreeMap::from([("signal".to_owned(), number.to_string())]);
-        self.publish(&container, "kill", attributes);
         Ok(())
+    }
+
+    /// Every signal to init is an event, the ones of a stop and of a forced removal too.
+    fn publish_kill(&self, container: &Container, number: i32) {
+        let attributes = BTreeMap::from([("signal".to_owned(), number.to_string())]);
+        self.publish(container, "kill", attributes);
     }
 
     /// Stops every container that runs, side by side, for an engine that takes them along.

@@ -39,6 +39,9 @@ use crate::{
 /// Upper bound of what is read of a runtime's log.
 const MAX_LOG_BYTES: u64 = 1 << 20;
 
+/// Known to every runtime that is about.
+const OLDEST_VERSION: &str = "1.0.2";
+
 /// An OCI runtime's command line.
 #[derive(Debug, Clone)]
 pub struct External {
@@ -131,10 +134,11 @@ impl External {
             .map_err(|e| RuntimeError::system("become", "subreaper", e))?;
         let pid_file = self.bundle.join(format!("{operation}.pid"));
         command.arg("--pid-file").arg(&pid_file);
-        let socket =
-            matches!(stdio, Stdio::Terminal).then(|| self.listen(operation)).transpose()?;
-        if let Some((path, _)) = &socket {
-            command.arg("--console-socket").arg(path);
+        let socket = matches!(stdio, Stdio::Terminal)
+            .then(|| ConsoleSocket::listen(&self.bundle, operation))
+            .transpose()?;
+        if let Some(socket) = &socket {
+            command.arg("--console-socket").arg(socket.path());
         }
         command.arg(id);
         match stdio {
@@ -151,12 +155,9 @@ impl External {
         // The command holds the streams' descriptors; an end of file must not wait for it.
         drop(command);
         let terminal = match (&outcome, &socket) {
-            (Ok(()), Some((_, listener))) => Some(receive_terminal(listener)?),
+            (Ok(()), Some(socket)) => Some(receive_terminal(&socket.listener)?),
             _ => None,
         };
-        if let Some((path, _)) = socket {
-            let _ = fs::remove_file(path);
-        }
         outcome?;
         let text = fs::read_to_string(&pid_file)
             .map_err(|e| RuntimeError::system("read", pid_file.display(), e))?;
@@ -165,19 +166,56 @@ impl External {
             .map_err(|e| RuntimeError::system("find process", pid, e))?;
         Ok((Running { pid, pidfd, mounts: None }, terminal))
     }
+}
 
-    fn listen(&self, operation: &str) -> Result<(PathBuf, UnixListener), RuntimeError> {
-        let path = self.bundle.join(format!("{operation}.sock"));
-        let _ = fs::remove_file(&path);
-        let listener = UnixListener::bind(&path)
-            .map_err(|e| RuntimeError::system("listen at", path.display(), e))?;
-        Ok((path, listener))
+/// Where an external runtime sends a terminal.
+struct ConsoleSocket {
+    listener: UnixListener,
+    /// The bundle; a container's directory may be longer than an address of a socket can be, so
+    /// it is named by this descriptor of ours.
+    directory: File,
+    name: String,
+}
+
+impl ConsoleSocket {
+    fn listen(bundle: &Path, operation: &str) -> Result<Self, RuntimeError> {
+        let fail = |e| RuntimeError::system("listen in", bundle.display(), e);
+        let name = format!("{operation}.sock");
+        let _ = fs::remove_file(bundle.join(&name));
+        let directory = File::open(bundle).map_err(fail)?;
+        let listener = UnixListener::bind(path_below(&directory, &name)).map_err(fail)?;
+        Ok(Self { listener, directory, name })
     }
+
+    fn path(&self) -> PathBuf {
+        path_below(&self.directory, &self.name)
+    }
+}
+
+impl Drop for ConsoleSocket {
+    fn drop(&mut self) {
+        // What stays is replaced by the next.
+        let _ = fs::remove_file(self.path());
+    }
+}
+
+/// A short path to `name`, good for every process of this pid namespace.
+fn path_below(directory: &File, name: &str) -> PathBuf {
+    format!("/proc/{}/fd/{}/{name}", std::process::id(), directory.as_raw_fd()).into()
 }
 
 /// The configuration as an external runtime needs it.
 fn external_spec(launch: &Launch<'_>) -> Spec {
     let mut spec = launch.spec.clone();
+    // Nothing that Gantry writes needs more, and older runtimes refuse what they do not know.
+    OLDEST_VERSION.clone_into(&mut spec.oci_version);
+    if let Some(binary) = launch.init_binary {
+        spec.mounts.push(mount_plan::init_mount(binary));
+        if let Some(process) = &mut spec.process {
+            let words = [mount_plan::INIT_DESTINATION, "--"].map(str::to_owned);
+            process.args.splice(0..0, words);
+        }
+    }
     let readonly = spec.root.as_ref().is_some_and(|r| r.readonly);
     spec.root = Some(Root { path: PathBuf::from("rootfs"), readonly });
     let linux = spec.linux.get_or_insert_default();
@@ -246,9 +284,6 @@ fn receive_terminal(listener: &UnixListener) -> Result<OwnedFd, RuntimeError> {
 
 impl OciRuntime for External {
     fn create(&self, launch: Launch<'_>) -> Result<Box<dyn Pending>, RuntimeError> {
-        if launch.init_binary.is_some() {
-            return Err(RuntimeError::Unsupported { feature: "an init helper with this runtime" });
-        }
         self.write_config(&launch)?;
         self.mount_root(&launch)?;
         let mut command = self.command("create");

@@ -49,6 +49,18 @@ pub struct Launch<'a> {
     pub console_size: Option<(u16, u16)>,
     /// Bound at `/sbin/docker-init`, becomes the first word of the command, with `--`.
     pub init_binary: Option<&'a Path>,
+    /// What becomes of init when its creator dies.
+    pub orphan: Orphan,
+}
+
+/// What becomes of a process when the one that made it dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Orphan {
+    /// It goes on without.
+    #[default]
+    Lives,
+    /// It is killed: nobody would hold its streams or learn of its end.
+    Dies,
 }
 
 /// A container whose init is set up and waits before `execve`. Dropped, it is killed.
@@ -113,6 +125,7 @@ fn create_at_gate(launch: Launch<'_>, gate: Gate) -> Result<Created, RuntimeErro
     let personality = linux.and_then(|l| l.personality.as_ref());
     let mut plan = ProcessPlan::new(process, filter, personality)?;
     let contents = plan_contents(spec, launch.rootfs, launch.init_binary, cgroup, &namespaces)?;
+    plan.set_orphan(launch.orphan);
     if launch.init_binary.is_some() {
         plan.prepend(&[mount_plan::INIT_DESTINATION, "--"]);
     }

@@ -45,7 +45,7 @@ mod tree;
 pub use capability::NAMES as CAPABILITY_NAMES;
 pub use error::{Errno, RuntimeError, RuntimeErrorKind, exec_failure, start_failure};
 pub use exec::{ExecLaunch, exec};
-pub use launch::{Created, Launch, Running, create, create_behind_fifo};
+pub use launch::{Created, Launch, Orphan, Running, create, create_behind_fifo};
 pub use namespace::{NamespaceKind, Namespaces};
 pub use oci_runtime::{Native, OciRuntime, Pending};
 pub use stdio::Stdio;

@@ -112,15 +112,19 @@ pub(crate) fn plan(spec: &Spec, root: &RootPlan) -> Result<Vec<PlannedMount>, Ru
 }
 
 /// The init helper, bound read-only where Docker has it.
-pub(crate) fn plan_init_binary(path: &std::path::Path) -> Result<PlannedMount, RuntimeError> {
-    let mount = Mount {
+pub(crate) fn init_mount(path: &std::path::Path) -> Mount {
+    Mount {
         destination: INIT_DESTINATION.to_owned(),
         kind: Some("bind".to_owned()),
         source: Some(path.to_string_lossy().into_owned()),
         options: vec!["bind".to_owned(), "ro".to_owned()],
         ..Mount::default()
-    };
-    PlannedMount::new(&mount, (libc::MS_PRIVATE, Scope::Mount))
+    }
+}
+
+/// The init helper's mount, opened.
+pub(crate) fn plan_init_binary(path: &std::path::Path) -> Result<PlannedMount, RuntimeError> {
+    PlannedMount::new(&init_mount(path), (libc::MS_PRIVATE, Scope::Mount))
 }
 
 /// Where Docker's init helper is in a container.

@@ -11,12 +11,13 @@ use std::{ffi::CString, os::fd::BorrowedFd, path::Path};
 use oci::runtime::{Personality, Process, Rlimit, Seccomp};
 use rustix::{
     fs::{Gid, Mode, OFlags, Uid},
-    process::{Pid, Resource},
+    process::{Pid, Resource, Signal},
 };
 
 use crate::{
     capability,
     error::{Errno, RuntimeError},
+    launch::Orphan,
     seccomp,
 };
 
@@ -100,6 +101,7 @@ pub(crate) struct ProcessPlan {
     scheduling: Option<sys::process::Scheduling>,
     persona: Option<u64>,
     filter: Option<Filter>,
+    orphan: Orphan,
 }
 
 impl ProcessPlan {
@@ -128,7 +130,13 @@ impl ProcessPlan {
             scheduling: process.scheduler.as_ref().map(crate::scheduler::parse).transpose()?,
             persona: personality.map(persona).transpose()?,
             filter,
+            orphan: Orphan::Lives,
         })
+    }
+
+    /// Chooses what becomes of the process without its creator.
+    pub(crate) fn set_orphan(&mut self, orphan: Orphan) {
+        self.orphan = orphan;
     }
 
     /// Puts words before the command, as `--init` does.
@@ -205,7 +213,18 @@ impl ProcessPlan {
         if !entered {
             self.require_cwd()?;
         }
+        self.bind_to_creator()?;
         verify_cwd()
+    }
+
+    /// A change of ids clears this setting, so it comes after. A creator that is gone by then
+    /// has closed its end of the channel, which the child reads before it executes.
+    fn bind_to_creator(&self) -> Result<(), RuntimeError> {
+        if self.orphan == Orphan::Lives {
+            return Ok(());
+        }
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+            .map_err(|e| RuntimeError::system("set", "parent death signal", e))
     }
 
     fn apply_labels(&self, host_proc: BorrowedFd<'_>) -> Result<(), RuntimeError> {

@@ -152,6 +152,19 @@ impl Shim {
         Ok(ours)
     }
 
+    /// Adds a stream whose two ends exist already: one that a client was given before the start.
+    ///
+    /// # Errors
+    /// [`ShimError::Failed`] when there is no such process.
+    pub async fn attach_late(
+        &self,
+        exec: Option<ExecId>,
+        attachment: Attachment,
+    ) -> Result<(), ShimError> {
+        let request = Request::Attach { exec, streams: attachment.streams };
+        self.done(request, vec![attachment.socket]).await
+    }
+
     /// Changes limits of the running container.
     ///
     /// # Errors

@@ -44,6 +44,7 @@ const MIN_HOLES_BYTES: u64 = 1 << 20;
 pub(crate) fn write(dir: BorrowedFd<'_>, out: &mut dyn Write) -> Result<(), ArchiveError> {
     let mut export = Export {
         writer: Writer::new(io::BufWriter::with_capacity(256 * 1024, out)),
+        form: Form::Layer,
         linked: HashMap::new(),
     };
     export.directory(dir, b"", 0)?;
@@ -51,8 +52,69 @@ pub(crate) fn write(dir: BorrowedFd<'_>, out: &mut dyn Write) -> Result<(), Arch
     Ok(())
 }
 
+/// What of a mounted tree goes into an archive.
+#[derive(Debug, Clone, Copy)]
+pub enum Part<'a> {
+    /// Everything in the directory, without itself and without what is mounted below it.
+    ContentsOfOneMount,
+    /// One entry of the directory (`.` is itself) with everything below it.
+    Entry {
+        /// Its name, which is not followed.
+        name: &'a OsStr,
+        /// Its path in the archive; empty puts a directory's entries below `/`.
+        stored_as: &'a [u8],
+    },
+}
+
+/// Writes a tree as it is seen (no whiteouts, no reserved names) as an archive.
+///
+/// # Errors
+/// [`ArchiveError::Write`]; [`ArchiveError::Entry`] when a file cannot be read.
+pub fn export_tree(
+    dir: BorrowedFd<'_>,
+    part: Part<'_>,
+    out: &mut dyn Write,
+) -> Result<(), ArchiveError> {
+    let failed =
+        |source: io::Error| ArchiveError::Entry { entry: String::new(), action: "inspect", source };
+    let device = match part {
+        Part::ContentsOfOneMount => Some(fs::fstat(dir).map_err(|e| failed(e.into()))?.st_dev),
+        Part::Entry { .. } => None,
+    };
+    let mut export = Export {
+        writer: Writer::new(io::BufWriter::with_capacity(256 * 1024, out)),
+        form: Form::Tree { device },
+        linked: HashMap::new(),
+    };
+    match part {
+        Part::ContentsOfOneMount => export.directory(dir, b"", 0)?,
+        Part::Entry { name, stored_as } => {
+            let stat = tree::stat(dir, name).map_err(failed)?;
+            export.entry(&Source { dir, name, path: stored_as.to_vec(), stat }, 0)?;
+        }
+    }
+    export.writer.finish().map_err(ArchiveError::Write)?;
+    Ok(())
+}
+
+/// How the directory is to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// As overlayfs stores it.
+    Layer,
+    /// As it is seen; with a device, only what is on it: a mount point is written empty.
+    Tree { device: Option<u64> },
+}
+
+impl Form {
+    fn is_mounted(self, stat: &Stat) -> bool {
+        matches!(self, Self::Tree { device: Some(device) } if device != stat.st_dev)
+    }
+}
+
 struct Export<W: Write> {
     writer: Writer<W>,
+    form: Form,
     /// The first path of each file that has several names.
     linked: HashMap<(u64, u64), Vec<u8>>,
 }
@@ -91,7 +153,7 @@ impl<W: Write> Export<W> {
             }
         };
         tree::check_depth(depth).map_err(failed("descend into"))?;
-        if is_opaque(dir).map_err(failed("inspect"))? {
+        if self.form == Form::Layer && is_opaque(dir).map_err(failed("inspect"))? {
             self.marker([path, b".wh..wh..opq"].concat())?;
         }
         for name in tree::names(dir).map_err(failed("list"))? {
@@ -105,12 +167,12 @@ impl<W: Write> Export<W> {
     }
 
     fn entry(&mut self, source: &Source<'_>, depth: usize) -> Result<(), ArchiveError> {
-        if is_whiteout(&source.stat) {
+        if self.form == Form::Layer && is_whiteout(&source.stat) {
             let parent = &source.path[..source.path.len() - source.name.len()];
             let path = [parent, b".wh.", source.name.as_bytes()].concat();
             return self.marker(path);
         }
-        if source.name.as_bytes().starts_with(b".wh.") {
+        if self.form == Form::Layer && source.name.as_bytes().starts_with(b".wh.") {
             let entry = String::from_utf8_lossy(&source.path).into_owned();
             let reason = "the name is reserved for whiteouts";
             return Err(ArchiveError::Refused { entry, reason });
@@ -164,6 +226,9 @@ impl<W: Write> Export<W> {
         entry.path.push(b'/');
         entry.xattrs = xattrs(source, Target::Open(dir.as_fd()))?;
         self.append(&entry, &mut io::empty())?;
+        if self.form.is_mounted(&source.stat) {
+            return Ok(());
+        }
         self.directory(dir.as_fd(), &entry.path, depth + 1)
     }
 
@@ -193,6 +258,9 @@ impl<W: Write> Export<W> {
         };
         let file = File::from(file);
         let mut entry = describe(source, Kind::File);
+        if self.form.is_mounted(&source.stat) {
+            return self.append(&entry, &mut io::empty());
+        }
         entry.size = u64::try_from(source.stat.st_size).unwrap_or_default();
         entry.sparse = sparse_map(&file, &source.stat).map_err(source.failed("find holes of"))?;
         entry.xattrs = xattrs(source, Target::Open(file.as_fd()))?;

@@ -25,8 +25,10 @@ pub mod testsuite;
 mod tree;
 mod writable;
 
+pub use apply::extract::{Collision, Extraction, extract};
 pub use decompress::{Compression, DecompressError, Decompressed, decompress};
 pub use error::{ArchiveError, SnapshotError};
+pub use export::{Part, export_tree};
 pub use key::{Key, KeyError};
 pub use limits::Limits;
 pub use overlay::OverlaySnapshotter;

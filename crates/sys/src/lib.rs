@@ -16,6 +16,7 @@ pub mod copy;
 pub mod descriptor;
 pub mod device_filter;
 pub mod execute;
+pub mod foreground;
 pub mod heap;
 pub mod mount;
 pub mod netlink;

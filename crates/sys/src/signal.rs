@@ -17,6 +17,45 @@ pub fn send(pid: i32, signal: i32) -> io::Result<()> {
     if unsafe { libc::kill(pid, signal) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Every signal blocked, to be waited for one by one. For programs without threads.
+pub struct Blocked(libc::sigset_t);
+
+impl Blocked {
+    /// Blocks all signals that can be blocked, for the calling thread.
+    ///
+    /// # Errors
+    /// `sigprocmask`'s.
+    pub fn all() -> io::Result<Self> {
+        // SAFETY: the set is initialised by sigfillset before it is read.
+        unsafe {
+            let mut set = std::mem::zeroed::<libc::sigset_t>();
+            libc::sigfillset(&mut set);
+            match libc::pthread_sigmask(libc::SIG_SETMASK, &set, std::ptr::null_mut()) {
+                0 => Ok(Self(set)),
+                error => Err(io::Error::from_raw_os_error(error)),
+            }
+        }
+    }
+
+    /// Waits for the next signal; its number.
+    ///
+    /// # Errors
+    /// `sigwaitinfo`'s, but for interruptions.
+    pub fn wait(&self) -> io::Result<i32> {
+        loop {
+            // SAFETY: the set is initialised; no information but the number is asked for.
+            let signal = unsafe { libc::sigwaitinfo(&self.0, std::ptr::null_mut()) };
+            if signal > 0 {
+                return Ok(signal);
+            }
+            let error = io::Error::last_os_error();
+            if error.kind() != io::ErrorKind::Interrupted {
+                return Err(error);
+            }
+        }
+    }
+}
+
 /// Sets the two signals that glibc keeps for its threads (32 and 33) to their default action.
 ///
 /// `posix_spawn` leaves them ignored in its child, and what is ignored stays ignored across

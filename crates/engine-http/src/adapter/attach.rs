@@ -8,7 +8,7 @@ use tokio::{
     net::unix::OwnedWriteHalf,
 };
 
-use crate::{Attachment, Framing, Hijacked};
+use crate::{Attachment, Framing, Hijacked, stdcopy};
 
 /// `ctrl-p,ctrl-q`.
 pub(super) const DEFAULT_DETACH_KEYS: &[u8] = &[0x10, 0x11];
@@ -23,11 +23,17 @@ pub(super) fn framing(attached: &Attached) -> Framing {
 /// Serves an attached stream until either side ends.
 pub(super) fn attachment(attached: Attached, detach_keys: Option<Vec<u8>>) -> Attachment {
     let framing = framing(&attached);
-    let keys = attached
-        .has_terminal
-        .then(|| detach_keys.unwrap_or_else(|| DEFAULT_DETACH_KEYS.to_vec()))
-        .unwrap_or_default();
+    let keys = keys_for(&attached, detach_keys);
     Attachment::new(framing, move |client| pump(client, attached, keys))
+}
+
+/// Only a terminal's bytes are typed by hand.
+fn keys_for(attached: &Attached, detach_keys: Option<Vec<u8>>) -> Vec<u8> {
+    if attached.has_terminal {
+        detach_keys.unwrap_or_else(|| DEFAULT_DETACH_KEYS.to_vec())
+    } else {
+        Vec::new()
+    }
 }
 
 /// Replays a log, then serves the live stream if one was asked for.
@@ -48,9 +54,8 @@ pub(super) fn with_replay(
         }
         match live {
             Some(attached) => {
-                let has_keys = attached.has_terminal;
-                let keys = detach_keys.unwrap_or_else(|| DEFAULT_DETACH_KEYS.to_vec());
-                pump(client, attached, if has_keys { keys } else { Vec::new() }).await;
+                let keys = keys_for(&attached, detach_keys);
+                pump(client, attached, keys).await;
             }
             // A client that has gone needs no goodbye.
             None => drop(client.shutdown().await),
@@ -61,11 +66,44 @@ pub(super) fn with_replay(
 /// Copies both ways. The client's end of input is passed on as a half-close; the container's end
 /// of output closes the connection.
 pub(super) async fn pump(client: Hijacked, attached: Attached, detach_keys: Vec<u8>) {
+    serve(client, attached, detach_keys, Recoding::None).await;
+}
+
+/// [`pump`] for a client that expects frames of what comes from a terminal without any.
+pub(super) async fn pump_framed(client: Hijacked, attached: Attached, detach_keys: Vec<u8>) {
+    serve(client, attached, detach_keys, Recoding::Framed).await;
+}
+
+/// What is done to the container's output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Recoding {
+    None,
+    Framed,
+}
+
+async fn copy_framed(
+    from: &mut (impl tokio::io::AsyncRead + Unpin),
+    to: &mut (impl tokio::io::AsyncWrite + Unpin),
+) -> std::io::Result<()> {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        let count = from.read(&mut buffer).await?;
+        if count == 0 {
+            return Ok(());
+        }
+        to.write_all(&stdcopy::frame(stdcopy::Stream::Stdout, &buffer[..count])).await?;
+    }
+}
+
+async fn serve(client: Hijacked, attached: Attached, detach_keys: Vec<u8>, recoding: Recoding) {
     let (mut from_client, mut to_client) = tokio::io::split(client);
     let (mut from_container, to_container) = attached.stream.into_split();
     let output = async {
         // A client that has gone is no error: the other direction notices as well.
-        let _ = tokio::io::copy(&mut from_container, &mut to_client).await;
+        let _ = match recoding {
+            Recoding::None => tokio::io::copy(&mut from_container, &mut to_client).await.map(drop),
+            Recoding::Framed => copy_framed(&mut from_container, &mut to_client).await,
+        };
         let _ = to_client.shutdown().await;
     };
     let input = copy_input(&mut from_client, to_container, DetachKeys::new(detach_keys));
@@ -93,8 +131,7 @@ async fn copy_input(
     mut keys: DetachKeys,
 ) -> Input {
     let mut buffer = vec![0u8; BUFFER_BYTES];
-    loop {
-        let Ok(length @ 1..) = from.read(&mut buffer).await else { break };
+    while let Ok(length @ 1..) = from.read(&mut buffer).await {
         let (bytes, is_detached) = keys.filter(&buffer[..length]);
         if to.write_all(&bytes).await.is_err() {
             break;

@@ -20,7 +20,7 @@ use futures_util::{
 use shim_protocol::AttachStreams;
 use types::ContainerName;
 
-use super::{Engine, attach, blocking, container_filter::Wanted, exec::cells, log_frames};
+use super::{Engine, attach, blocking, container_filter::Wanted, exec::cells, files, log_frames};
 use crate::{
     Answer, ApiError, Attachment, ByteStream, Filters, Framing, Signal, Timestamp,
     backend::{
@@ -151,13 +151,17 @@ impl ContainerBackend for Engine {
     }
 
     async fn changes(&self, id: &str) -> Answer<Vec<FilesystemChange>> {
-        self.containers.find(id)?;
-        Err(ApiError::not_implemented("listing the changes of a container"))
+        let (containers, container) = (self.containers.clone(), self.containers.find(id)?);
+        let changes = blocking(move || containers.changes(&container)).await?;
+        Ok(changes.into_iter().map(files::change).collect())
     }
 
     async fn export(&self, id: &str) -> Answer<ByteStream> {
-        self.containers.find(id)?;
-        Err(ApiError::not_implemented("exporting a container"))
+        let (containers, container) = (self.containers.clone(), self.containers.find(id)?);
+        let exporter = Arc::clone(&container);
+        let root = blocking(move || containers.export(&exporter)).await?;
+        self.containers.publish_plain(&container, "export");
+        Ok(files::stream(move |out| root.write_archive(out)))
     }
 
     async fn stats(
@@ -302,23 +306,17 @@ impl ContainerBackend for Engine {
         Ok(ContainerPruneReport { containers_deleted: Some(removed), space_reclaimed: bytes })
     }
 
-    async fn archive_stat(&self, id: &str, _path: &str) -> Answer<PathStat> {
-        self.containers.find(id)?;
-        Err(ApiError::not_implemented("describing a path in a container"))
+    async fn archive_stat(&self, id: &str, path: &str) -> Answer<PathStat> {
+        Ok(files::stat(&self.found_path(id, path).await?.info))
     }
 
-    async fn archive_get(&self, id: &str, _path: &str) -> Answer<(PathStat, ByteStream)> {
-        self.containers.find(id)?;
-        Err(ApiError::not_implemented("copying from a container"))
+    async fn archive_get(&self, id: &str, path: &str) -> Answer<(PathStat, ByteStream)> {
+        let found = self.found_path(id, path).await?;
+        let stat = files::stat(&found.info);
+        Ok((stat, files::stream(move |out| found.write_archive(out))))
     }
 
-    async fn archive_put(
-        &self,
-        id: &str,
-        _options: PutArchive,
-        _archive: ByteStream,
-    ) -> Answer<()> {
-        self.containers.find(id)?;
-        Err(ApiError::not_implemented("copying into a container"))
+    async fn archive_put(&self, id: &str, options: PutArchive, archive: ByteStream) -> Answer<()> {
+        self.write_archive(id, options, archive).await
     }
 }

@@ -2,6 +2,7 @@
 
 use ::container::{Container, Containers, NetworkMode, clock, record::MountSource, state::Phase};
 use ::image::Images;
+use regex_lite::Regex;
 use types::{ContainerId, Digest};
 
 use crate::{Answer, ApiError, Filters, Timestamp, backend::container::ListContainers};
@@ -35,7 +36,7 @@ pub(super) struct Wanted<'a> {
     exit_codes: Vec<i32>,
     before_nanos: Option<i64>,
     since_nanos: Option<i64>,
-    names: Vec<String>,
+    names: Vec<Regex>,
 }
 
 impl<'a> Wanted<'a> {
@@ -68,7 +69,7 @@ impl<'a> Wanted<'a> {
             exit_codes: exit_codes.collect::<Result<_, _>>()?,
             before_nanos: created("before")?,
             since_nanos: created("since")?,
-            names: filters.get("name").to_vec(),
+            names: name_patterns(filters)?,
             filters,
         })
     }
@@ -102,7 +103,6 @@ impl<'a> Wanted<'a> {
         wanted.is_empty() || wanted.iter().any(|prefix| id.as_str().starts_with(prefix.as_str()))
     }
 
-    /// Docker matches names by regular expression; the forms in use are anchors around a part.
     fn admits_name(&self, name: &str) -> bool {
         self.names.is_empty() || self.names.iter().any(|pattern| matches_name(pattern, name))
     }
@@ -162,22 +162,17 @@ fn ancestors(filters: &Filters, images: &Images) -> Option<Vec<Digest>> {
     Some(all.iter().filter(|image| is_based_on(image)).map(|image| image.id.clone()).collect())
 }
 
-fn matches_name(pattern: &str, name: &str) -> bool {
-    let bare = pattern.strip_prefix('^').map(|p| p.strip_prefix('/').unwrap_or(p));
-    let (from_start, rest) = match bare {
-        Some(rest) => (true, rest),
-        None => (pattern.starts_with('/'), pattern.strip_prefix('/').unwrap_or(pattern)),
+/// Docker's name filter is a regular expression, tried on the name with and without its slash.
+fn name_patterns(filters: &Filters) -> Answer<Vec<Regex>> {
+    let compile = |pattern: &String| {
+        Regex::new(pattern)
+            .map_err(|_| ApiError::invalid(format!("invalid filter 'name={pattern}'")))
     };
-    let (to_end, part) = match rest.strip_suffix('$') {
-        Some(part) => (true, part),
-        None => (false, rest),
-    };
-    match (from_start, to_end) {
-        (true, true) => name == part,
-        (true, false) => name.starts_with(part),
-        (false, true) => name.ends_with(part),
-        (false, false) => name.contains(part),
-    }
+    filters.get("name").iter().map(compile).collect()
+}
+
+fn matches_name(pattern: &Regex, name: &str) -> bool {
+    pattern.is_match(name) || pattern.is_match(&format!("/{name}"))
 }
 
 /// The `until` filter: a timestamp or an age (`24h`), as nanoseconds since the Unix epoch.
@@ -224,11 +219,19 @@ mod tests {
 
     #[test]
     fn names() {
-        assert!(matches_name("we", "web"));
-        assert!(matches_name("^/web$", "web"));
-        assert!(!matches_name("^/we$", "web"));
-        assert!(matches_name("/web", "web"));
-        assert!(!matches_name("^eb", "web"));
+        let matches = |pattern: &str, name: &str| {
+            let filters = Filters::parse(&format!(r#"{{"name":["{pattern}"]}}"#)).unwrap();
+            matches_name(&name_patterns(&filters).unwrap()[0], name)
+        };
+        assert!(matches("we", "web"));
+        assert!(matches("^/web$", "web"));
+        assert!(matches("^web$", "web"));
+        assert!(matches("^/?w", "web"));
+        assert!(matches("w.b|x", "web"));
+        assert!(!matches("^/we$", "web"));
+        assert!(!matches("^eb", "web"));
+        let filters = Filters::parse(r#"{"name":["("]}"#).unwrap();
+        assert!(name_patterns(&filters).is_err());
     }
 
     #[test]

@@ -7,12 +7,12 @@ use tokio::io::AsyncWriteExt;
 
 use super::{
     Engine,
-    attach::{DEFAULT_DETACH_KEYS, pump},
+    attach::{DEFAULT_DETACH_KEYS, pump, pump_framed},
 };
 use crate::{
     Answer, ApiError, Attachment, Framing,
     backend::{ExecBackend, TerminalSize, exec::StartExec},
-    stdcopy,
+    detach_keys, stdcopy,
 };
 
 fn exec_start(options: StartExec, is_detached: bool) -> ExecStart {
@@ -27,6 +27,7 @@ pub(super) fn cells(number: u32) -> u16 {
 #[async_trait]
 impl ExecBackend for Engine {
     async fn create(&self, container: &str, request: ExecCreateRequest) -> Answer<String> {
+        detach_keys::parse(&request.detach_keys)?;
         Ok(self.containers.exec_create(container, request)?.to_string())
     }
 
@@ -69,11 +70,21 @@ impl ExecBackend for Engine {
         if !container.state().is_running() {
             return Err(ContainerError::NotRunning(container.id.to_string()).into());
         }
-        let framing = if exec.request.tty { Framing::Raw } else { Framing::Multiplexed };
+        // The client says how it reads; without a terminal there are two streams to tell apart.
+        let is_raw = exec.request.tty && options.tty;
+        let framing = if is_raw { Framing::Raw } else { Framing::Multiplexed };
         let (containers, id) = (self.containers.clone(), id.to_owned());
-        let keys = if exec.request.tty { DEFAULT_DETACH_KEYS.to_vec() } else { Vec::new() };
+        let keys = if exec.request.tty {
+            let asked = detach_keys::parse(&exec.request.detach_keys)?;
+            asked.unwrap_or_else(|| DEFAULT_DETACH_KEYS.to_vec())
+        } else {
+            Vec::new()
+        };
         Ok(Attachment::new(framing, move |mut client| async move {
             match containers.exec_start(&id, exec_start(options, false)).await {
+                Ok(Some(attached)) if attached.has_terminal && !is_raw => {
+                    pump_framed(client, attached, keys).await;
+                }
                 Ok(Some(attached)) => pump(client, attached, keys).await,
                 Ok(None) => {}
                 Err(error) => {

@@ -455,8 +455,7 @@ impl ImageBackend for Engine {
     }
 
     async fn commit(&self, options: CommitContainer) -> Answer<String> {
-        self.containers.find(&options.container)?;
-        Err(ApiError::not_implemented("committing a container"))
+        self.commit_container(options).await
     }
 
     async fn distribution(

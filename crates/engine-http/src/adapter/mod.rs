@@ -4,6 +4,7 @@ mod attach;
 mod container;
 mod container_filter;
 mod exec;
+mod files;
 mod image;
 mod log_frames;
 mod network;

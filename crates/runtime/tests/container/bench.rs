@@ -14,7 +14,7 @@ use std::{
 };
 
 use gantry_runtime_lib::{
-    self as runtime, ExecLaunch, Launch, RuntimeError, Stdio, cgroup::Cgroup,
+    self as runtime, ExecLaunch, Launch, Orphan, RuntimeError, Stdio, cgroup::Cgroup,
 };
 use oci::runtime::{Capabilities, Linux, Mount, Namespace, Process, Root, Spec};
 use types::RootFilesystem;
@@ -44,6 +44,7 @@ pub struct Bench {
     pub directory: tempfile::TempDir,
     pub cgroup: Cgroup,
     pub spec: Spec,
+    pub orphan: Orphan,
 }
 
 /// Busybox in an otherwise empty root.
@@ -133,7 +134,7 @@ impl Bench {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = format!("/gantry-test-{}-{number}", std::process::id());
         let cgroup = Cgroup::create(&path, None).unwrap();
-        Self { directory, cgroup, spec: docker_like_spec(args) }
+        Self { directory, cgroup, spec: docker_like_spec(args), orphan: Orphan::Lives }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -180,6 +181,7 @@ impl Bench {
             cgroup: &self.cgroup,
             console_size: Some((101, 33)),
             init_binary: None,
+            orphan: self.orphan,
         })
     }
 
@@ -201,6 +203,7 @@ impl Bench {
             cgroup: &self.cgroup,
             console_size: None,
             init_binary: None,
+            orphan: Orphan::Lives,
         }
     }
 

@@ -3,11 +3,12 @@
 
 mod bench;
 
-use std::{fs::File, io::Read};
+use std::{fs::File, io::Read, os::fd::OwnedFd};
 
 use bench::Bench;
 use gantry_runtime_lib::{
-    ExecLaunch, NamespaceKind, OciRuntime, RuntimeErrorKind, Stdio, external::External, seccomp,
+    ExecLaunch, NamespaceKind, OciRuntime, Orphan, RuntimeErrorKind, Stdio, external::External,
+    seccomp,
 };
 use oci::runtime::{IdMapping, LinuxResources, Mount, Namespace, Rlimit, User};
 
@@ -28,6 +29,49 @@ fn exit_codes_and_signals_come_through() {
         Bench::new(&["sh", "-c", "sleep 1000 & kill -9 $!; wait $!"]).run().unwrap().code,
         137
     );
+}
+
+/// The pidfd of a container's init whose creator was killed.
+fn orphan(user: u32, orphan: Orphan) -> (Bench, OwnedFd) {
+    let mut bench = Bench::new(&["sleep", "1000"]);
+    bench.process().user.uid = user;
+    bench.orphan = orphan;
+    let (read, write) = std::io::pipe().unwrap();
+    let creator = sys::clone::spawn(sys::clone::Birth::default(), || {
+        let running = bench.start_quietly();
+        rustix::io::write(&write, &running.pid.to_ne_bytes()).unwrap();
+        loop {
+            std::thread::park();
+        }
+    })
+    .unwrap();
+    drop(write);
+    let mut pid = [0; 4];
+    File::from(OwnedFd::from(read)).read_exact(&mut pid).unwrap();
+    let pid = rustix::process::Pid::from_raw(i32::from_ne_bytes(pid)).unwrap();
+    let flags = rustix::process::PidfdFlags::empty();
+    let init = rustix::process::pidfd_open(pid, flags).unwrap();
+    rustix::process::pidfd_send_signal(&creator.pidfd, rustix::process::Signal::KILL).unwrap();
+    assert_eq!(bench::wait(&creator.pidfd), 137);
+    (bench, init)
+}
+
+fn has_ended(init: &OwnedFd, seconds: i64) -> bool {
+    let mut polled = [rustix::event::PollFd::new(init, rustix::event::PollFlags::IN)];
+    let timeout = rustix::event::Timespec { tv_sec: seconds, tv_nsec: 0 };
+    rustix::event::poll(&mut polled, Some(&timeout)).unwrap() == 1
+}
+
+#[test]
+fn init_dies_with_its_creator_if_asked() {
+    for user in [0, 1000] {
+        let (_bench, init) = orphan(user, Orphan::Dies);
+        assert!(has_ended(&init, 10), "user {user}");
+    }
+    let (bench, init) = orphan(0, Orphan::Lives);
+    assert!(!has_ended(&init, 0));
+    bench.cgroup.kill().unwrap();
+    assert!(has_ended(&init, 10));
 }
 
 #[test]

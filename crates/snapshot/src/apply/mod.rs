@@ -21,6 +21,7 @@
 //! Source: OCI image-spec 1.1, layer.md.
 
 pub(crate) mod attributes;
+pub(crate) mod extract;
 mod name;
 pub(crate) mod whiteout;
 
@@ -78,6 +79,7 @@ pub(crate) fn apply<R: BufRead>(
     let mut applier = Applier {
         root,
         limits,
+        form: Form::Layer,
         parent: None,
         directories: Vec::new(),
         devices: 0,
@@ -90,9 +92,19 @@ pub(crate) fn apply<R: BufRead>(
     applier.finish()
 }
 
+/// How the archive is to be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Form {
+    /// Whiteouts mean what they say.
+    Layer,
+    /// No name is special; everything goes below `base`.
+    Tree { base: PathBuf, collision: extract::Collision },
+}
+
 struct Applier<'l> {
     root: Root,
     limits: &'l Limits,
+    form: Form,
     /// The directory of the entry before: archives list a directory's entries together.
     parent: Option<(PathBuf, OwnedFd)>,
     /// Modification times that are due when nothing is written any more.
@@ -114,7 +126,7 @@ impl Applier<'_> {
         reader: &mut Reader<'_, R>,
     ) -> Result<(), ArchiveError> {
         let at = Context(entry);
-        match name::classify(entry, self.limits)? {
+        match self.place(entry)? {
             Place::Skipped => Ok(()),
             Place::Root => self.apply_root(entry),
             Place::Opaque(dir) => {
@@ -130,14 +142,42 @@ impl Applier<'_> {
         }
     }
 
+    fn place(&self, entry: &Entry) -> Result<Place, ArchiveError> {
+        let Form::Tree { base, .. } = &self.form else { return name::classify(entry, self.limits) };
+        Ok(match name::plain(entry, self.limits)? {
+            Place::Named(name) => Place::Named(name.below(base)),
+            other => other,
+        })
+    }
+
+    fn link_target(&self, entry: &Entry) -> Result<Name, ArchiveError> {
+        match &self.form {
+            Form::Layer => name::link_target(entry, self.limits),
+            Form::Tree { base, .. } => Ok(name::plain_link_target(entry, self.limits)?.below(base)),
+        }
+    }
+
+    fn base(&self) -> &Path {
+        match &self.form {
+            Form::Layer => Path::new(""),
+            Form::Tree { base, .. } => base,
+        }
+    }
+
+    /// Whether a directory may take the place of something else, and the other way round.
+    fn may_change_kind(&self) -> bool {
+        !matches!(self.form, Form::Tree { collision: extract::Collision::Refused, .. })
+    }
+
     fn apply_root(&mut self, entry: &Entry) -> Result<(), ArchiveError> {
         let at = Context(entry);
         if entry.kind != Kind::Directory {
             return Err(at.refused("the root of a layer is a directory"));
         }
-        let root = Target::Open(self.root.as_fd());
+        let dir = self.root.open_dir(self.base()).map_err(at.failed("open"))?;
+        let root = Target::Open(dir.as_fd());
         Attributes::of(entry).set(root).map_err(at.failed("set attributes of"))?;
-        self.directories.push((PathBuf::new(), entry.mtime));
+        self.directories.push((self.base().to_owned(), entry.mtime));
         Ok(())
     }
 
@@ -158,7 +198,7 @@ impl Applier<'_> {
                 Ok(())
             }
             Kind::HardLink => {
-                let target = name::link_target(entry, self.limits)?;
+                let target = self.link_target(entry)?;
                 if target.path() == name.path() {
                     return Err(at.refused("a hard link to itself"));
                 }
@@ -281,6 +321,12 @@ impl Applier<'_> {
         if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
             return Ok(false);
         }
+        if !self.may_change_kind() {
+            return Err(io::Error::new(
+                io::ErrorKind::NotADirectory,
+                "cannot overwrite non-directory with directory",
+            ));
+        }
         self.applied.has_replaced = true;
         remove_entry(spot.dir, spot.name)?;
         fs::mkdirat(spot.dir, spot.name, Mode::from_raw_mode(0o700))?;
@@ -349,6 +395,12 @@ impl Applier<'_> {
     ) -> io::Result<T> {
         match make() {
             Err(Errno::EXIST) => {
+                if !self.may_change_kind() && is_directory(spot)? {
+                    return Err(io::Error::new(
+                        io::ErrorKind::IsADirectory,
+                        "cannot overwrite directory with non-directory",
+                    ));
+                }
                 self.applied.has_replaced = true;
                 remove_entry(spot.dir, spot.name)?;
                 Ok(make()?)
@@ -417,6 +469,11 @@ fn write_data<R: BufRead>(
         file.set_len(entry.size).map_err(at.failed("set length of"))?;
     }
     Ok(())
+}
+
+fn is_directory(spot: &Spot<'_>) -> io::Result<bool> {
+    let stat = fs::statat(spot.dir, spot.name, AtFlags::SYMLINK_NOFOLLOW)?;
+    Ok(FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
 }
 
 fn is_missing(error: &io::Error) -> bool {

@@ -16,6 +16,11 @@ pub(super) struct Name {
 }
 
 impl Name {
+    /// The same name further down.
+    pub(super) fn below(self, base: &std::path::Path) -> Self {
+        Self { parent: base.join(self.parent), last: self.last }
+    }
+
     pub(super) fn path(&self) -> PathBuf {
         self.parent.join(&self.last)
     }
@@ -66,6 +71,30 @@ pub(super) fn classify(entry: &Entry, limits: &Limits) -> Result<Place, ArchiveE
         Some(b"" | b"." | b"..") => Err(refused(entry, "a whiteout of nothing")),
         Some(hidden) => Ok(Place::Whiteout(Name { parent, last: owned(hidden) })),
     }
+}
+
+/// Decides what an entry of an archive is about that is no layer: no name is special.
+///
+/// # Errors
+/// As [`classify`].
+pub(super) fn plain(entry: &Entry, limits: &Limits) -> Result<Place, ArchiveError> {
+    let mut components = normalise(entry, &entry.path, limits)?;
+    let Some(last) = components.pop() else { return Ok(Place::Root) };
+    let parent = components.iter().map(|name| OsStr::from_bytes(name)).collect();
+    Ok(Place::Named(Name { parent, last: owned(last) }))
+}
+
+/// Returns what a hard link of such an archive leads to.
+///
+/// # Errors
+/// As [`classify`].
+pub(super) fn plain_link_target(entry: &Entry, limits: &Limits) -> Result<Name, ArchiveError> {
+    let mut components = normalise(entry, &entry.link, limits)?;
+    let Some(last) = components.pop() else {
+        return Err(refused(entry, "a hard link to the root"));
+    };
+    let parent = components.iter().map(|name| OsStr::from_bytes(name)).collect();
+    Ok(Name { parent, last: owned(last) })
 }
 
 /// Returns what a hard link leads to.

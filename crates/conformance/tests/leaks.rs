@@ -1,0 +1,136 @@
+//! The same work over and over leaves the machine as it was.
+//!
+//! `GANTRY_TEST_LIVES` says how many containers live and die (default 200).
+
+use testkit::{Accounting, Engine, Options, poll::within, random::count_from_env};
+
+/// Descriptors that may come and go by themselves: idle client connections.
+const TOLERATED: usize = 3;
+
+/// Waits until the engine has no more of the machine than before.
+fn assert_as_before(engine: &Engine, before: &Accounting) {
+    engine.assert_nothing_leaked();
+    let settled = within(std::time::Duration::from_secs(10), || {
+        let now = Accounting::of(engine);
+        (now.descriptors <= before.descriptors + TOLERATED
+            && now.namespaces <= before.namespaces + 1)
+            .then_some(())
+    });
+    assert!(settled.is_some(), "before: {before:#?}\nnow: {:#?}", Accounting::of(engine));
+}
+
+#[test]
+fn lifecycles_leave_nothing() {
+    let engine = Engine::start();
+    engine.ok(&["run", "--rm", "-p", "127.0.0.1::80", "busybox", "true"]);
+    engine.assert_nothing_leaked();
+    let before = Accounting::of(&engine);
+    let lives = count_from_env("GANTRY_TEST_LIVES", 200);
+    let batch = 10;
+    for _ in 0..lives / batch {
+        let sessions: Vec<_> = (0..batch)
+            .map(|number| match number % 5 {
+                0 => engine.docker_session(&["run", "--rm", "busybox", "true"]),
+                1 => engine
+                    .docker_session(&["run", "--rm", "-v", "/data", "busybox", "touch", "/data/x"]),
+                2 => engine.docker_session(&[
+                    "run",
+                    "--rm",
+                    "-t",
+                    "-p",
+                    "127.0.0.1::80",
+                    "busybox",
+                    "true",
+                ]),
+                3 => engine.docker_session(&["run", "--rm", "busybox", "nosuch"]),
+                _ => engine.docker_session(&[
+                    "run",
+                    "--rm",
+                    "--network",
+                    "none",
+                    "--memory",
+                    "32m",
+                    "busybox",
+                    "true",
+                ]),
+            })
+            .collect();
+        for (number, session) in sessions.into_iter().enumerate() {
+            let output = session.wait();
+            assert_eq!(output.code, if number % 5 == 3 { 127 } else { 0 }, "{output:?}");
+        }
+    }
+    assert_as_before(&engine, &before);
+    assert_eq!(engine.ok(&["volume", "ls", "-q"]), "");
+}
+
+#[test]
+fn execs_attaches_and_log_readers_leave_nothing() {
+    let engine = Engine::start();
+    engine.ok(&[
+        "run",
+        "-d",
+        "-i",
+        "--name",
+        "host",
+        "busybox",
+        "sh",
+        "-c",
+        "while :; do echo; read -t 1 x; done",
+    ]);
+    engine.ok(&["exec", "host", "true"]);
+    let before = Accounting::of(&engine);
+    for _ in 0..40 {
+        engine.ok(&["exec", "host", "true"]);
+        let mut gone: Vec<_> = [
+            ["attach", "host"].as_slice(),
+            &["logs", "-f", "host"],
+            &["events"],
+            &["stats", "host"],
+        ]
+        .iter()
+        .map(|arguments| engine.docker_session(arguments))
+        .collect();
+        gone[1].expect("\n");
+        gone.iter_mut().for_each(testkit::Session::kill);
+    }
+    let settled = within(std::time::Duration::from_secs(10), || {
+        let now = Accounting::of(&engine);
+        (now.descriptors <= before.descriptors + TOLERATED && now.processes == before.processes)
+            .then_some(())
+    });
+    assert!(settled.is_some(), "before: {before:#?}\nnow: {:#?}", Accounting::of(&engine));
+    engine.ok(&["rm", "-f", "host"]);
+    engine.assert_nothing_leaked();
+}
+
+#[test]
+fn clients_that_vanish_in_the_middle_leave_nothing() {
+    let engine = Engine::with(Options::default());
+    let mut random = testkit::Random::announced();
+    engine.ok(&["run", "--rm", "busybox", "true"]);
+    let before = Accounting::of(&engine);
+    for _ in 0..40 {
+        let mut sessions: Vec<_> = (0..3)
+            .map(|_| {
+                engine.docker_session(&[
+                    "run",
+                    "--rm",
+                    "-i",
+                    "-p",
+                    "127.0.0.1::80",
+                    "-v",
+                    "/data",
+                    "busybox",
+                    "cat",
+                ])
+            })
+            .collect();
+        std::thread::sleep(std::time::Duration::from_millis(random.below(250)));
+        sessions.iter_mut().for_each(testkit::Session::kill);
+    }
+    // What was created but never started, or lost its reader, is the user's to remove.
+    engine.remove_all_containers();
+    assert_as_before(&engine, &before);
+    assert_eq!(engine.ok(&["volume", "ls", "-q"]), "");
+}
