@@ -7,6 +7,7 @@
 #   KEEP=1          leave engine, hub and containers running at the end
 #   DEMO_FAST=1     without the Debian image and without fetching an SSH server
 #   DEMO_PROFILE    release (default) or dev
+#   DEMO_NO_BUILD=1 with the programs that are there
 #
 # Everything lives below ./demo-state; bridge, nftables table, cgroup and ports are the demo's own.
 # No other engine on the machine is touched. Exits 0 only if every step held.

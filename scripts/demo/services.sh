@@ -32,10 +32,12 @@ make_certificates() {
 
 start_engine_process() {
   gantryd --config-file "$RUN/daemon.json" --pidfile "$RUN/gantryd.pid" >>"$LOG.gantryd" 2>&1 9>&- &
+  local engine=$!
+  disown "$engine"
   for _ in $(seq 600); do
     if gantry version >/dev/null 2>&1; then return 0; fi
     sleep 0.05
-    kill -0 $! 2>/dev/null || { REASON="gantryd ended at its start"; return 1; }
+    kill -0 "$engine" 2>/dev/null || { REASON="gantryd ended at its start"; return 1; }
   done
   REASON="gantryd does not answer"
   return 1
@@ -63,6 +65,7 @@ start_hub() {
   gantry-hub serve --data-dir "$DATA/hub" --listen "$SUBNET.1:0" --port-file "$RUN/hub.port" \
     --tls-cert "$TLS/hub.crt" --tls-key "$TLS/hub.key" >>"$LOG.hub" 2>&1 9>&- &
   echo $! >"$RUN/hub.pid"
+  disown $!
   within 30 test -s "$RUN/hub.port"
   HUB=$SUBNET.1:$(cat "$RUN/hub.port")
   held "gantry-hub on https://$HUB"
