@@ -26,6 +26,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+/// An idle engine is to stay under 15 MB: two arenas, and free memory goes back early.
+const ALLOCATOR: sys::allocator::Limits =
+    sys::allocator::Limits { arenas: 2, map_from_bytes: 256 * 1024, trim_bytes: 256 * 1024 };
+
 fn main() -> ExitCode {
     let flags = Flags::parse();
     match start(&flags) {
@@ -45,6 +49,7 @@ fn start(flags: &Flags) -> anyhow::Result<()> {
         println!("configuration OK");
         return Ok(());
     }
+    let _taken = sys::allocator::limit(ALLOCATOR);
     let log = log::start(&config)?;
     let _pidfile = pidfile::PidFile::create(&config.pidfile)?;
     tokio::runtime::Builder::new_multi_thread()
@@ -66,6 +71,8 @@ async fn run(
     let listeners = listen::open(&config, inherited).await?;
     let (publish, current) = watch::channel(Arc::new(config));
     let engine = wire::wire(current).await?;
+    // What the recovery needed is not needed any more.
+    sys::allocator::release();
     let serving = serve(&engine, listeners, stop.clone());
     notify::ready();
     tokio::select! {
