@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use snapshot::SnapshotError;
+
 use crate::{
     ContainerError, Containers,
     container::Container,
@@ -131,7 +133,11 @@ impl Containers {
         let mut note = |outcome: Result<(), ContainerError>| {
             failures.extend(outcome.err().map(|error| types::error::chain(&error)));
         };
-        note(self.inner.services.snapshots.remove(&snapshot_key(&record.id)).map_err(Into::into));
+        note(match self.inner.services.snapshots.remove(&snapshot_key(&record.id)) {
+            // A removal that failed half-way is tried again: what is gone already is no failure.
+            Ok(()) | Err(SnapshotError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        });
         note(remove_dir(&self.data_dir(&record.id)));
         note(self.inner.services.volumes.release(&record.id).map_err(Into::into));
         if with_volumes {
