@@ -24,7 +24,7 @@ pub async fn run(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
     if format.is_empty() {
         output::print(&text(session, server.as_ref().map(|(_, document)| document)))?;
     } else {
-        let document = json!({
+        let mut document = json!({
             "Client": {
                 "Platform": {"Name": "Gantry"},
                 "Version": VERSION,
@@ -39,6 +39,9 @@ pub async fn run(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
             },
             "Server": server.map(|(json, _)| json),
         });
+        if !format.contains("json") {
+            add_go_names(&mut document);
+        }
         let raw = answer.as_ref().ok().and_then(|bytes| std::str::from_utf8(bytes).ok());
         let text = match (format.replace(' ', "").as_str(), raw) {
             // Whole, in the engine's own order.
@@ -52,6 +55,16 @@ pub async fn run(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
         Err(error) => {
             output::error_line(&failure::text(&error.into()));
             Ok(1)
+        }
+    }
+}
+
+/// Templates written for `docker` name Go's fields, two of which differ from the JSON keys.
+fn add_go_names(document: &mut serde_json::Value) {
+    for side in ["Client", "Server"] {
+        let Some(fields) = document[side].as_object_mut() else { continue };
+        if let Some(version) = fields.get("ApiVersion").cloned() {
+            fields.insert("APIVersion".to_owned(), version);
         }
     }
 }
