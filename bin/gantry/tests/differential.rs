@@ -50,11 +50,22 @@ fn run(
     let text = |bytes: &[u8]| {
         String::from_utf8_lossy(bytes).replace("docker", "gantry").replace("Docker", "Gantry")
     };
+    let mut requests = engine.take();
+    for request in &mut requests {
+        sort_environment(&mut request.body);
+    }
     Outcome {
         code: output.status.code(),
         stdout: text(&output.stdout),
         stderr: text(&output.stderr),
-        requests: engine.take(),
+        requests,
+    }
+}
+
+/// docker walks a Go map when it builds the environment: its order changes from run to run.
+fn sort_environment(body: &mut serde_json::Value) {
+    if let Some(env) = body.get_mut("Env").and_then(serde_json::Value::as_array_mut) {
+        env.sort_by_key(ToString::to_string);
     }
 }
 

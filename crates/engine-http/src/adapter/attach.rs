@@ -66,12 +66,21 @@ pub(super) fn with_replay(
 /// Copies both ways. The client's end of input is passed on as a half-close; the container's end
 /// of output closes the connection.
 pub(super) async fn pump(client: Hijacked, attached: Attached, detach_keys: Vec<u8>) {
-    serve(client, attached, detach_keys, Recoding::None).await;
+    serve(client, attached, detach_keys, Recoding::None, std::future::ready(())).await;
 }
 
-/// [`pump`] for a client that expects frames of what comes from a terminal without any.
-pub(super) async fn pump_framed(client: Hijacked, attached: Attached, detach_keys: Vec<u8>) {
-    serve(client, attached, detach_keys, Recoding::Framed).await;
+/// [`pump`] for an exec: the client hears of the end only when `ended` has come true, because it
+/// then asks for the exit code at once. With `is_framed` the client expects frames of what comes
+/// from a terminal without any.
+pub(super) async fn pump_exec(
+    client: Hijacked,
+    attached: Attached,
+    detach_keys: Vec<u8>,
+    is_framed: bool,
+    ended: impl Future<Output = ()>,
+) {
+    let recoding = if is_framed { Recoding::Framed } else { Recoding::None };
+    serve(client, attached, detach_keys, recoding, ended).await;
 }
 
 /// What is done to the container's output.
@@ -95,7 +104,13 @@ async fn copy_framed(
     }
 }
 
-async fn serve(client: Hijacked, attached: Attached, detach_keys: Vec<u8>, recoding: Recoding) {
+async fn serve(
+    client: Hijacked,
+    attached: Attached,
+    detach_keys: Vec<u8>,
+    recoding: Recoding,
+    ended: impl Future<Output = ()>,
+) {
     let (mut from_client, mut to_client) = tokio::io::split(client);
     let (mut from_container, to_container) = attached.stream.into_split();
     let output = async {
@@ -104,6 +119,7 @@ async fn serve(client: Hijacked, attached: Attached, detach_keys: Vec<u8>, recod
             Recoding::None => tokio::io::copy(&mut from_container, &mut to_client).await.map(drop),
             Recoding::Framed => copy_framed(&mut from_container, &mut to_client).await,
         };
+        ended.await;
         let _ = to_client.shutdown().await;
     };
     let input = copy_input(&mut from_client, to_container, DetachKeys::new(detach_keys));

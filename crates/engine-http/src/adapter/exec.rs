@@ -7,13 +7,16 @@ use tokio::io::AsyncWriteExt;
 
 use super::{
     Engine,
-    attach::{DEFAULT_DETACH_KEYS, pump, pump_framed},
+    attach::{DEFAULT_DETACH_KEYS, pump_exec},
 };
 use crate::{
     Answer, ApiError, Attachment, Framing,
     backend::{ExecBackend, TerminalSize, exec::StartExec},
     detach_keys, stdcopy,
 };
+
+/// How long the report of an exec's end may come after its last output.
+const END_REPORT: std::time::Duration = std::time::Duration::from_secs(10);
 
 fn exec_start(options: StartExec, is_detached: bool) -> ExecStart {
     let size = options.console_size.map(|size| (cells(size.width), cells(size.height)));
@@ -82,10 +85,17 @@ impl ExecBackend for Engine {
         };
         Ok(Attachment::new(framing, move |mut client| async move {
             match containers.exec_start(&id, exec_start(options, false)).await {
-                Ok(Some(attached)) if attached.has_terminal && !is_raw => {
-                    pump_framed(client, attached, keys).await;
+                Ok(Some(attached)) => {
+                    let is_framed = attached.has_terminal && !is_raw;
+                    let mut end = exec.ended();
+                    let ended = async move {
+                        // The supervisor reports the end right after the last byte; should it die
+                        // in between, its loss ends the exec too.
+                        let reported = end.wait_for(Option::is_some);
+                        let _ = tokio::time::timeout(END_REPORT, reported).await;
+                    };
+                    pump_exec(client, attached, keys, is_framed, ended).await;
                 }
-                Ok(Some(attached)) => pump(client, attached, keys).await,
                 Ok(None) => {}
                 Err(error) => {
                     let text = format!("{}\r\n", types::error::chain(&error));
