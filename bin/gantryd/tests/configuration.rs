@@ -44,9 +44,17 @@ impl Room {
         text
     }
 
-    /// An engine with its own roots.
+    /// An engine with its own roots and its own network namespace, which takes the bridge and the
+    /// nftables table of the engine with it when it ends.
     fn engine(&self, json: &str) -> Command {
-        let mut command = self.command(json);
+        fs::write(self.path("daemon.json"), json).unwrap();
+        let mut command = Command::new("unshare");
+        command
+            .args(["--net", "sh", "-c", r#"ip link set lo up && exec "$@""#, "sh"])
+            .arg(env!("CARGO_BIN_EXE_gantryd"))
+            .arg("--config-file")
+            .arg(self.path("daemon.json"))
+            .env_remove("NOTIFY_SOCKET");
         command
             .arg("--data-root")
             .arg(self.path("data"))
