@@ -17,7 +17,9 @@ use crate::{
     entry::{Entry, HostGuard, HostRoot, RootChange},
     error::RuntimeError,
     hook::{self, Point},
-    init::{Gate, Init},
+    init::{Gate, Init, clock_text},
+    listener::Agent,
+    memory_policy::Policy,
     mount_plan::{self, RootPlan},
     namespace::{NamespaceKind, Namespaces},
     parent::{Conversation, Nascent, open_host_proc},
@@ -135,6 +137,9 @@ fn create_at_gate(launch: Launch<'_>, gate: Gate) -> Result<Created, RuntimeErro
     let contents =
         plan_contents(spec, (launch.rootfs, entry), launch.init_binary, cgroup, &namespaces)?;
     plan.set_orphan(launch.orphan);
+    plan.set_memory_policy(
+        linux.and_then(|l| l.memory_policy.as_ref()).map(Policy::parse).transpose()?,
+    );
     plan.set_inherited(launch.extras.inherited);
     if launch.init_binary.is_some() {
         plan.prepend(&[mount_plan::INIT_DESTINATION, "--"]);
@@ -177,6 +182,11 @@ fn create_at_gate(launch: Launch<'_>, gate: Gate) -> Result<Created, RuntimeErro
         in_user_namespace,
         mappings,
         hooks: spec.hooks.clone().unwrap_or_default(),
+        clocks: linux.map(|l| clock_text(&l.time_offsets)).unwrap_or_default(),
+        agent: Agent::of(
+            linux.and_then(|l| l.seccomp.as_ref()),
+            hook::state(spec, id, bundle, "creating", None),
+        ),
         state: &|status, pid| hook::state(spec, id, bundle, status, pid),
     };
     match settling.settle(init) {
@@ -200,26 +210,37 @@ struct Settling<'a> {
     in_user_namespace: bool,
     mappings: Option<Mappings>,
     hooks: oci::runtime::Hooks,
+    clocks: String,
+    agent: Option<Agent>,
     state: &'a dyn Fn(&str, Option<i32>) -> oci::runtime::State,
 }
 
 impl Settling<'_> {
     /// Puts it in its place and serves it until it waits at the gate.
     fn settle(self, init: Nascent) -> Result<Created, RuntimeError> {
-        let Self { cgroup, limits, mappings, hooks, state, .. } = self;
-        init.place(cgroup, |pid| {
-            limits.apply_oom_score(pid)?;
-            if self.in_user_namespace {
-                limits.apply(pid)?;
-            }
-            mappings.as_ref().map_or(Ok(()), |m| m.write(pid))
-        })?;
+        let Self { cgroup, limits, mappings, hooks, clocks, agent, state, .. } = self;
+        init.place(
+            cgroup,
+            |pid| {
+                limits.apply_oom_score(pid)?;
+                if self.in_user_namespace {
+                    limits.apply(pid)?;
+                }
+                mappings.as_ref().map_or(Ok(()), |m| m.write(pid))
+            },
+            |_| Ok(()),
+        )?;
         let terminal = init.converse(&mut Conversation {
             on_hooks: &mut |pid| {
                 let state = state("creating", Some(pid));
                 hook::run_all(Point::Prestart, &hooks.prestart, &state)?;
                 hook::run_all(Point::CreateRuntime, &hooks.create_runtime, &state)
             },
+            on_clocks: &mut |pid| {
+                let path = format!("/proc/{pid}/timens_offsets");
+                std::fs::write(&path, &clocks).map_err(|e| RuntimeError::system("write", path, e))
+            },
+            agent: agent.as_ref(),
         })?;
         let path = format!("/proc/{}/ns/mnt", init.pid);
         let mounts =
@@ -276,6 +297,9 @@ fn refuse_unbuilt(spec: &Spec, namespaces: &Namespaces) -> Result<(), RuntimeErr
     }
     if linux.intel_rdt.as_ref().is_some_and(|rdt| !rdt.is_null()) {
         return Err(RuntimeError::Unsupported { feature: "linux.intelRdt" });
+    }
+    if !linux.net_devices.is_empty() {
+        return Err(RuntimeError::Unsupported { feature: "linux.netDevices" });
     }
     Ok(())
 }

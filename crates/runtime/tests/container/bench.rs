@@ -236,6 +236,8 @@ impl Bench {
             cgroup: &self.cgroup,
             console_size: None,
             inherited: 0,
+            policy: None,
+            agent: None,
         })?;
         Ok(finish(output, &running.pidfd))
     }
