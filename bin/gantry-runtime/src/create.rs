@@ -124,6 +124,7 @@ impl<'a> Plan<'a> {
                     false => RootChange::Pivot,
                 },
                 inherited,
+                ..Extras::default()
             },
         };
         Ok(runtime::create_behind_fifo(launch, fifo)?)

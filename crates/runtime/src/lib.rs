@@ -28,6 +28,7 @@ pub mod external;
 pub mod fifo;
 mod home;
 pub mod hook;
+mod id_map;
 mod init;
 mod launch;
 mod listener;
@@ -51,6 +52,7 @@ pub use capability::{NAMES as CAPABILITY_NAMES, unknown as unknown_capabilities}
 pub use entry::{HostRoot, RootChange};
 pub use error::{Errno, RuntimeError, RuntimeErrorKind, exec_failure, start_failure};
 pub use exec::{ExecLaunch, exec};
+pub use id_map::RootOwners;
 pub use launch::{Created, Extras, Launch, Orphan, Running, create, create_behind_fifo};
 pub use listener::Agent;
 pub use namespace::{NamespaceKind, Namespaces};
