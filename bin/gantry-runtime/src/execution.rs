@@ -64,7 +64,11 @@ fn launch(
     let cgroup = cgroup(container, exec)?;
     warn_of_capabilities(&process);
     if let Some(affinity) = &process.exec_cpu_affinity {
-        report::detail(&format!("CPU affinity of the new process: {affinity:?}"));
+        for (when, list) in [("initial", &affinity.initial), ("final", &affinity.last)] {
+            if let Some(list) = list {
+                report::detail(&format!("{when} CPU affinity: {}", runtime::cpu_mask(list)?));
+            }
+        }
     }
     let (running, terminal) = runtime::exec(ExecLaunch {
         init_pid: container.record.pid,

@@ -61,6 +61,23 @@ fn parse(text: &str) -> Result<CpuSet, RuntimeError> {
     Ok(set)
 }
 
+/// A list of CPUs as a mask in hexadecimal, as logs have it.
+///
+/// # Errors
+/// When it is not a list.
+pub fn cpu_mask(list: &str) -> Result<String, RuntimeError> {
+    let set = parse(list)?;
+    let digit = |at: usize| {
+        (0..4).filter(|bit| set.is_set(at * 4 + bit)).fold(0_u32, |digit, bit| digit | 1 << bit)
+    };
+    let digits: String = (0..CpuSet::MAX_CPU / 4)
+        .rev()
+        .filter_map(|at| char::from_digit(digit(at), 16))
+        .skip_while(|digit| *digit == '0')
+        .collect();
+    Ok(format!("0x{digits}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,6 +87,7 @@ mod tests {
         let set = parse("0-2, 7").unwrap();
         let cpus: Vec<usize> = (0..64).filter(|cpu| set.is_set(*cpu)).collect();
         assert_eq!(cpus, [0, 1, 2, 7]);
+        assert_eq!(cpu_mask("0-2,7").unwrap(), "0x87");
         for bad in ["", "x", "3-1", "1-", "99999999"] {
             assert!(parse(bad).is_err(), "{bad}");
         }

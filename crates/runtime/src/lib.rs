@@ -48,6 +48,7 @@ mod sysctl;
 mod terminal;
 mod tree;
 
+pub use affinity::cpu_mask;
 pub use capability::{NAMES as CAPABILITY_NAMES, unknown as unknown_capabilities};
 pub use entry::{HostRoot, RootChange};
 pub use error::{Errno, RuntimeError, RuntimeErrorKind, exec_failure, start_failure};
