@@ -275,9 +275,9 @@ impl Filling<'_> {
         let maps = IdMaps::plan(spec, namespaces)?;
         let owners = match self.owners {
             RootOwners::Host => None,
-            RootOwners::Mapped => maps.of_container()?,
+            RootOwners::Mapped => maps.root_owners()?,
         };
-        let root = RootPlan::new(spec, self.rootfs, owners.as_ref().map(AsFd::as_fd))?;
+        let root = RootPlan::new(spec, self.rootfs, owners.as_ref())?;
         let mut mounts = mount_plan::plan(spec, &root, &maps)?;
         if let Some(path) = self.init_binary {
             mounts.push(mount_plan::plan_init_binary(path, &maps)?);

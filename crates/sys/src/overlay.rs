@@ -70,14 +70,39 @@ pub fn mount(overlay: &Overlay<'_>) -> io::Result<OwnedFd> {
     }
 }
 
-/// As [`mount`], with the owners of all layers shown as the mappings of a user namespace have
-/// them (Linux 6.5). Nothing is written to a layer: what the overlay's users write is mapped back.
+/// Whose files the layers' files become.
+#[derive(Debug, Clone, Copy)]
+pub struct Owners<'a> {
+    /// A user namespace, for its mappings.
+    pub mappings: BorrowedFd<'a>,
+    /// What user 0 of the layers becomes.
+    pub root_uid: u32,
+    /// What group 0 of the layers becomes.
+    pub root_gid: u32,
+}
+
+/// As [`mount`], with the owners of all layers shown as mappings have them (Linux 6.5). Nothing is
+/// written to a layer: what the overlay's users write is mapped back.
 ///
 /// # Errors
 /// As for [`mount`]; `InvalidInput` when upper and work directory are not beside each other; what
 /// the kernel says to layers that cannot be mapped.
-pub fn mount_mapped(overlay: &Overlay<'_>, mappings: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+pub fn mount_mapped(overlay: &Overlay<'_>, owners: Owners<'_>) -> io::Result<OwnedFd> {
     check(overlay)?;
+    // Overlayfs makes files in its work directory as who mounted it, and for a mapped layer that
+    // has to be someone who is mapped. The ids are the thread's own and end with it.
+    thread::scope(|scope| {
+        scope
+            .spawn(|| {
+                crate::process::set_file_ids(owners.root_uid, owners.root_gid)?;
+                mount_mapped_as_owner(overlay, owners.mappings)
+            })
+            .join()
+            .unwrap_or_else(|_| Err(io::Error::other("the mounting thread panicked")))
+    })
+}
+
+fn mount_mapped_as_owner(overlay: &Overlay<'_>, mappings: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
     for (key, value) in OPTIONS {
         set_option(&context, key, value)?;
