@@ -53,6 +53,14 @@ pub fn render_document(template: &str, document: &Json) -> Result<String, Templa
     Compiled::new(template)?.render(of_json(document))
 }
 
+/// Runs `template` over a value.
+///
+/// # Errors
+/// [`TemplateError`].
+pub fn render_value(template: &str, value: Value) -> Result<String, TemplateError> {
+    Compiled::new(template)?.render(value)
+}
+
 /// Keys whose value is a map by arbitrary names: there a name that is missing is no mistake.
 const MAPS: [&str; 16] = [
     "Labels",

@@ -37,7 +37,8 @@ impl Row {
         self
     }
 
-    fn value(&self) -> Value {
+    /// The row as templates see it.
+    pub(crate) fn value(&self) -> Value {
         let mut fields: HashMap<String, Value> = self
             .fields
             .iter()
