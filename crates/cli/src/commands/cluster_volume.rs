@@ -43,17 +43,21 @@ pub fn spec(flags: &Parsed) -> anyhow::Result<Option<Value>> {
     let secrets: Vec<_> =
         secrets.into_iter().map(|(key, secret)| json!({"Key": key, "Secret": secret})).collect();
     let mut spec = json!({
-        "Group": flags.text("group"),
         "AccessMode": access,
-        "AccessibilityRequirements": {
-            "Requisite": topologies(flags.list("topology-required")),
-            "Preferred": topologies(flags.list("topology-preferred")),
-        },
+        "AccessibilityRequirements": {},
         "CapacityRange": {
             "RequiredBytes": flags.int("required-bytes"), "LimitBytes": flags.int("limit-bytes"),
         },
         "Availability": flags.text("availability"),
     });
+    if !flags.text("group").is_empty() {
+        spec["Group"] = flags.text("group").into();
+    }
+    for (flag, field) in [("topology-required", "Requisite"), ("topology-preferred", "Preferred")] {
+        if !flags.list(flag).is_empty() {
+            spec["AccessibilityRequirements"][field] = topologies(flags.list(flag)).into();
+        }
+    }
     if !secrets.is_empty() {
         spec["Secrets"] = secrets.into();
     }

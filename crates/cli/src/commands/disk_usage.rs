@@ -135,9 +135,14 @@ fn build_cache_sum(usage: &DiskUsage) -> Usage {
 /// `system df`.
 pub async fn run(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
     let is_verbose = flags.flag("verbose");
-    let request = Request::get("/system/df");
-    // Since API 1.52 the objects come only when asked for.
-    let request = if is_verbose { request.query("verbose", "1") } else { request };
+    let mut request = Request::get("/system/df");
+    if is_verbose {
+        session.client.negotiate().await?;
+        // Since then the objects come only when asked for.
+        if session.client.version() >= "1.52".parse()? {
+            request = request.query("verbose", "1");
+        }
+    }
     let bytes = session.client.bytes(request).await?;
     let usage: DiskUsage = engine_api::from_slice(&bytes)?;
     let format = flags.text("format");
@@ -187,6 +192,18 @@ impl Objects {
         }
     }
 
+    /// In docker's order of the kinds.
+    fn json(&self) -> String {
+        let list = |rows: &[Row]| rows.iter().map(Row::json).collect::<Vec<_>>().join(",");
+        format!(
+            "{{\"Images\":[{}],\"Containers\":[{}],\"Volumes\":[{}],\"BuildCache\":[{}]}}",
+            list(&self.images),
+            list(&self.containers),
+            list(&self.volumes),
+            list(&self.build_cache)
+        )
+    }
+
     fn value(&self) -> Value {
         let list = |rows: &[Row]| Value::Array(rows.iter().map(Row::value).collect());
         let fields = [
@@ -203,8 +220,11 @@ fn verbose(usage: DiskUsage, format: &str) -> anyhow::Result<u8> {
     let is_table = matches!(format, "" | "table");
     let objects = Objects::of(usage, is_table);
     if !is_table {
-        let format = if format == "json" { "{{json .}}" } else { format };
-        output::line(&render_value(format, objects.value())?)?;
+        let text = match format.replace(' ', "").as_str() {
+            "json" | "{{json.}}" => objects.json(),
+            _ => render_value(format, objects.value())?,
+        };
+        output::print(&text)?;
         return Ok(0);
     }
     let image_table = vec![

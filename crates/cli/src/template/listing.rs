@@ -37,6 +37,11 @@ impl Row {
         self
     }
 
+    /// The row as JSON.
+    pub(crate) fn json(&self) -> String {
+        go_json(&self.value())
+    }
+
     /// The row as templates see it.
     pub(crate) fn value(&self) -> Value {
         let mut fields: HashMap<String, Value> = self
