@@ -182,6 +182,31 @@ impl Cgroup {
         Ok(cgroup)
     }
 
+    /// The cgroup at `path` below this one in the hierarchies of `controllers` (all of them when
+    /// empty), and this one in the others.
+    ///
+    /// # Errors
+    /// For a bad path, a controller that the host does not have, or a cgroup that does not exist.
+    pub fn below(&self, controllers: &[&str], path: &str) -> Result<Self> {
+        if path.contains('\0') || path.split('/').any(|part| part == ".." || part == ".") {
+            return Err(CgroupError::Path { path: path.to_owned() });
+        }
+        if let Some(name) = controllers.iter().find(|name| self.find_controller(name).is_none()) {
+            return Err(CgroupError::Value { field: "controller", value: (*name).to_owned() });
+        }
+        let mut cgroup = self.clone();
+        for part in &mut cgroup.parts {
+            let is_meant = controllers.is_empty()
+                || controllers.iter().any(|name| part.hierarchy.has_controller(name));
+            if is_meant {
+                part.directory = part.directory.join(path.trim_start_matches('/'));
+                fs::metadata(&part.directory)
+                    .map_err(|e| CgroupError::file("find", &part.directory, e))?;
+            }
+        }
+        Ok(cgroup)
+    }
+
     /// The path below each hierarchy's root.
     #[must_use]
     pub fn path(&self) -> &str {
