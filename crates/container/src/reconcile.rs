@@ -14,7 +14,7 @@ use crate::{
     ContainerError, Containers,
     clock::now_nanos,
     container::Container,
-    containers::snapshot_key,
+    containers::{TRASH, snapshot_key},
     create::remove_dir,
     restart::Policy,
     state::{Phase, State, Transition},
@@ -169,9 +169,8 @@ impl Containers {
         remove_dir(&dir)?;
         match state.phase {
             Phase::Removing | Phase::Dead => {
-                // Whether volumes were to go is not known any more; data is never thrown away on
-                // a guess, so only those of `--rm` do.
-                let with_volumes = container.record().host_config.auto_remove;
+                let with_volumes =
+                    state.removes_volumes || container.record().host_config.auto_remove;
                 self.remove_locked(container, with_volumes).await?;
                 report.removed += 1;
             }
@@ -213,6 +212,9 @@ impl Containers {
         }
         for entry in list(&settings.data_dir)? {
             let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name == TRASH {
+                continue;
+            }
             if !name.parse::<ContainerId>().is_ok_and(|id| known.contains(&id)) {
                 tracing::info!(path = %entry.display(), "removing a directory without a container");
                 remove_dir(&entry)?;
