@@ -8,7 +8,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
+    fs, io,
     sync::{
         Mutex,
         atomic::{AtomicBool, Ordering},
@@ -69,8 +69,16 @@ struct Worker<'a> {
 impl Worker<'_> {
     /// Does one step; a connection that breaks leaves the container unsure and ends the worker.
     fn step(&self, name: &str, method: &str, path: &str, body: &Value) -> Option<Value> {
-        self.ledger.note(name, Known::Unsure);
-        let answer = self.engine.request(method, path, body).ok()?;
+        let former = self.ledger.0.lock().unwrap().insert(name.to_owned(), Known::Unsure);
+        let answer = match self.engine.request(method, path, body) {
+            Ok(answer) => answer,
+            Err(error) => {
+                if was_never_made(&error) {
+                    self.ledger.note(name, former.unwrap_or(Known::Removed));
+                }
+                return None;
+            }
+        };
         assert!(answer.is_done(), "refused: {answer:?}");
         Some(answer.json())
     }
@@ -151,14 +159,15 @@ impl Remote {
         Self { _hub: hub, name, sum, before }
     }
 
-    /// Pulls and removes until the engine dies; says what was acknowledged last.
-    fn come_and_go(&self, engine: &Engine, is_over: &AtomicBool) -> Presence {
+    /// Pulls and removes until the engine dies, or rests at a random point; says what was acknowledged last.
+    fn come_and_go(&self, engine: &Engine, mut random: Random) -> Presence {
         let (repository, tag) = (&self.name, "latest");
         let pull = format!("/images/create?fromImage={repository}&tag={tag}");
         let remove = format!("/images/{repository}:{tag}");
-        while !is_over.load(Ordering::SeqCst) {
-            let Ok(answer) = engine.request("POST", &pull, &Value::Null) else {
-                return Presence::Unsure;
+        loop {
+            let answer = match engine.request("POST", &pull, &Value::Null) {
+                Ok(answer) => answer,
+                Err(_) => return Presence::Unsure,
             };
             let lines = answer.json_lines();
             let error = lines.iter().find_map(|line| line.get("error"));
@@ -167,15 +176,17 @@ impl Remote {
             if !is_whole.is_some_and(|status| status.starts_with("Status: ")) {
                 return Presence::Unsure;
             }
-            if is_over.load(Ordering::SeqCst) {
+            if random.below(3) == 0 {
                 return Presence::Here;
             }
             match engine.request("DELETE", &remove, &Value::Null) {
                 Ok(answer) => assert!(answer.is_done(), "{answer:?}"),
                 Err(_) => return Presence::Unsure,
             }
+            if random.below(3) == 0 {
+                return Presence::Gone;
+            }
         }
-        Presence::Gone
     }
 
     fn check(&self, engine: &Engine, presence: Presence) {
@@ -207,6 +218,11 @@ impl Remote {
         let ingests = names(&engine.data_root().join("content/ingest"));
         assert!(ingests.is_empty(), "ingests are left: {ingests:?}");
     }
+}
+
+/// Whether the engine was gone before it could hear of the request.
+fn was_never_made(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound)
 }
 
 fn noise(random: &mut Random, size: usize) -> Vec<u8> {
@@ -272,6 +288,7 @@ fn a_killed_engine_forgets_nothing_it_has_acknowledged() {
     let engine = Engine::start();
     let mut random = Random::announced();
     let remote = Remote::push(&engine, &mut random);
+    let (engine, remote) = (&engine, &remote);
     let ledger = Ledger::default();
     let kills = count_from_env("GANTRY_TEST_CRASHES", 100);
     for round in 1..=kills {
@@ -281,10 +298,13 @@ fn a_killed_engine_forgets_nothing_it_has_acknowledged() {
         let presence = thread::scope(|scope| {
             for number in 0..2 {
                 let (ledger, is_over) = (&ledger, &is_over);
-                let worker = Worker { engine: &engine, ledger, is_over, random: random.fork() };
+                let worker = Worker { engine, ledger, is_over, random: random.fork() };
                 scope.spawn(move || worker.lives(&format!("r{round}w{number}")));
             }
-            let pulling = scope.spawn(|| remote.come_and_go(&engine, &is_over));
+            let pulling = scope.spawn({
+                let random = random.fork();
+                move || remote.come_and_go(engine, random)
+            });
             thread::sleep(delay);
             engine.kill();
             is_over.store(true, Ordering::SeqCst);
@@ -293,10 +313,10 @@ fn a_killed_engine_forgets_nothing_it_has_acknowledged() {
         engine.start_again();
         let mut known = ledger.0.lock().unwrap();
         println!("kill {round} after {delay:?}: {} containers, image {presence:?}", known.len());
-        check(&engine, &known);
-        remote.check(&engine, presence);
+        check(engine, &known);
+        remote.check(engine, presence);
         if round % ROUNDS_BETWEEN_COUNTS == 0 || round == kills {
-            count(&engine, &remote);
+            count(engine, remote);
             known.clear();
         }
     }
