@@ -70,6 +70,9 @@ pub struct State {
     pub restart_count: u32,
     /// Whether a caller stopped it, which ends `unless-stopped` and `always` until a start.
     pub is_manually_stopped: bool,
+    /// Whether the removal that has begun takes the anonymous volumes too.
+    #[serde(default)]
+    pub removes_volumes: bool,
 }
 
 /// Something that happened.
@@ -130,6 +133,7 @@ impl Default for State {
             finished_at_nanos: None,
             restart_count: 0,
             is_manually_stopped: false,
+            removes_volumes: false,
         }
     }
 }
