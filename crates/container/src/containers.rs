@@ -16,6 +16,7 @@ use volume::Volumes;
 use crate::{
     ContainerError,
     account_cache::AccountCache,
+    cgroup_moves::CgroupMoves,
     container::Container,
     event::Events,
     record::Record,
@@ -54,6 +55,7 @@ pub(crate) struct Inner {
     pub(crate) seccomp: SeccompCache,
     pub(crate) accounts: AccountCache,
     pub(crate) shims: ShimPool,
+    pub(crate) cgroup_moves: CgroupMoves,
     table: Mutex<Table>,
 }
 
@@ -81,8 +83,9 @@ impl Containers {
         let seccomp = SeccompCache::open(settings.exec_dir.join("seccomp"), &settings.seccomp)?;
         let shims = ShimPool::new(settings.shim_binary.clone(), settings.exec_dir.join("shims"));
         let accounts = AccountCache::default();
-        let inner =
-            Inner { services, settings, seccomp, accounts, shims, table: Mutex::new(entries) };
+        let cgroup_moves = CgroupMoves::prepare(settings.favor_dynmods);
+        let table = Mutex::new(entries);
+        let inner = Inner { services, settings, seccomp, accounts, shims, cgroup_moves, table };
         Ok(Self { inner: Arc::new(inner) })
     }
 

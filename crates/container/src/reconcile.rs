@@ -193,7 +193,7 @@ impl Containers {
         // The row may say "created": the engine died before it could note the start.
         let started = record.started_at_nanos;
         self.change_state(container, |state| adopt_running(state, 0, started, false))?;
-        self.finish(container, record).await;
+        self.finish(container, record, None).await;
         report.ended += 1;
         Ok(())
     }

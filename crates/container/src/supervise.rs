@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use shim_client::{Events, ShimEvent, read_exit_record};
 use shim_protocol::ExitRecord;
+use tokio::sync::oneshot;
 
 use crate::{
     ContainerError, Containers,
@@ -40,11 +41,11 @@ impl Containers {
                     if record.oom_killed && !has_reported_oom {
                         self.publish(container, "oom", BTreeMap::new());
                     }
-                    return self.finish(container, record).await;
+                    return self.finish(container, record, Some(events)).await;
                 }
                 ShimEvent::Lost => {
                     let record = self.record_of_lost(container);
-                    return self.finish(container, record).await;
+                    return self.finish(container, record, None).await;
                 }
             }
         }
@@ -94,8 +95,14 @@ impl Containers {
     }
 
     /// Commits the end of a run. What the container held is free before anybody hears of its end:
-    /// its ports, its cgroup, its supervisor's directory.
-    pub(crate) async fn finish(&self, container: &Arc<Container>, record: ExitRecord) {
+    /// its ports, its cgroup, its supervisor's directory. Its mounts may still be there, since
+    /// their end may flush a file system: `events` tell when they are gone.
+    pub(crate) async fn finish(
+        &self,
+        container: &Arc<Container>,
+        record: ExitRecord,
+        events: Option<Events>,
+    ) {
         if let Err(error) = self.disconnect(&container.id).await {
             tracing::warn!(container.id = %container.id, error = %types::error::chain(&error), "cannot disconnect");
         }
@@ -110,6 +117,9 @@ impl Containers {
         if let Some(shim) = shim {
             // The answer does not matter: a shim that is gone needs no release.
             let _ = shim.release().await;
+        }
+        if let Some(events) = events {
+            container.live().departing = Some(departure(events));
         }
         let (exit_code, finished) = (record.exit_code, record.finished_at_nanos);
         let started = container.state().started_at_nanos.unwrap_or(finished);
@@ -214,4 +224,20 @@ impl Containers {
             }
         }
     }
+}
+
+/// Resolves when the supervisor has ended, which is after its container's mounts have.
+fn departure(mut events: Events) -> oneshot::Receiver<()> {
+    let (gone, departing) = oneshot::channel();
+    // Ends with the supervisor, whose connection is the last thing it lets go.
+    tokio::spawn(async move {
+        while let Some(event) = events.recv().await {
+            if matches!(event, ShimEvent::Lost) {
+                break;
+            }
+        }
+        // Nobody need be waiting.
+        let _ = gone.send(());
+    });
+    departing
 }
