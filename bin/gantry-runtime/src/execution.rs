@@ -35,6 +35,7 @@ pub fn exec(root: &Path, exec: &Exec) -> anyhow::Result<u8> {
         seccomp: program.as_deref(),
         cgroup: &container.cgroup,
         console_size: None,
+        inherited: exec.preserve_fds,
     })
     .context("exec failed: unable to start container process")?;
     if let (Some(path), Some(terminal)) = (&exec.console_socket, terminal) {

@@ -134,6 +134,7 @@ fn launch(
             init_binary: None,
             // Whoever ran `create` ends before the container does.
             orphan: runtime::Orphan::Lives,
+            extras: Default::default(),
         },
         fifo,
     )?;

@@ -99,6 +99,7 @@ impl Backend {
             seccomp: seccomp.as_deref(),
             cgroup: &self.cgroup,
             console_size: request.console_size,
+            inherited: 0,
         };
         let executed = self.runtime.exec(self.id.as_str(), launch);
         let (running, terminal) = executed.map_err(|error| Failure {
@@ -203,6 +204,7 @@ fn create_and_start(
         console_size: request.console_size,
         init_binary: request.init_binary.as_deref(),
         orphan: Orphan::Dies,
+        extras: runtime::Extras::default(),
     };
     let mut created = runtime.create(launch).map_err(|error| start_failed(&error))?;
     let terminal = created.take_terminal();

@@ -31,10 +31,11 @@ pub mod port;
 pub mod progress;
 pub mod secret;
 pub mod stats;
+pub mod syntax;
 pub mod version;
 pub mod volume;
 
-pub use decode::{from_slice, from_value};
+pub use decode::{DocumentError, from_body, from_slice, from_value};
 pub use secret::Secret;
 
 /// The newest version of the API that these documents describe.

@@ -183,6 +183,7 @@ impl Bench {
             console_size: Some((101, 33)),
             init_binary: None,
             orphan: self.orphan,
+            extras: Default::default(),
         })
     }
 
@@ -205,6 +206,7 @@ impl Bench {
             console_size: None,
             init_binary: None,
             orphan: Orphan::Lives,
+            extras: Default::default(),
         }
     }
 
@@ -234,6 +236,7 @@ impl Bench {
             seccomp: None,
             cgroup: &self.cgroup,
             console_size: None,
+            inherited: 0,
         })?;
         Ok(finish(output, &running.pidfd))
     }
