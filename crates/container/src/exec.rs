@@ -104,7 +104,7 @@ impl Containers {
     ) -> Result<ExecId, ContainerError> {
         let container = self.find(reference)?;
         // Clients start what they have made at once.
-        crate::cgroup_mode::prewarm();
+        self.inner.cgroup_moves.prewarm();
         check_running(&container)?;
         if request.cmd.as_ref().is_none_or(Vec::is_empty) {
             return Err(ContainerError::Invalid("No exec command specified".into()));

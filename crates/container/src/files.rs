@@ -15,7 +15,6 @@ use std::{
 
 use rustix::fs::{Mode, OFlags};
 use snapshot::{Change, ChangeKind, Collision, Extraction, Limits, Part};
-use types::RootFilesystem;
 
 use crate::{
     Container, ContainerError, Containers,
@@ -232,11 +231,8 @@ impl Containers {
         purpose: Purpose,
     ) -> Result<RootView, ContainerError> {
         let mut rootfs = self.inner.services.snapshots.rootfs(&snapshot_key(&container.id))?;
-        if let (Purpose::Read, RootFilesystem::Overlay { lower, upper, work }) =
-            (purpose, &mut rootfs)
-        {
-            lower.splice(0..0, upper.take());
-            *work = None;
+        if purpose == Purpose::Read {
+            rootfs = rootfs.into_view();
         }
         RootView::open(&rootfs)
             .map_err(|error| io_failed("mount the root of", container.id.as_str(), error))
@@ -251,7 +247,7 @@ enum Purpose {
 }
 
 /// The root of a running container, as its init sees it.
-fn running_root(container: &Container) -> Result<Option<RootView>, ContainerError> {
+pub(crate) fn running_root(container: &Container) -> Result<Option<RootView>, ContainerError> {
     let state = container.state();
     if !state.is_running() {
         return Ok(None);

@@ -194,7 +194,7 @@ impl Containers {
         // The row may say "created": the engine died before it could note the start.
         let started = end.record.started_at_nanos;
         self.change_state(container, |state| adopt_running(state, 0, started, false))?;
-        self.finish(container, end).await;
+        self.finish(container, end, None).await;
         report.ended += 1;
         Ok(())
     }

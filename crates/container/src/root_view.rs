@@ -39,11 +39,12 @@ impl RootView {
     pub fn open(rootfs: &RootFilesystem) -> io::Result<Self> {
         let root = match rootfs {
             RootFilesystem::Directory { path } => Root::open(path)?,
-            RootFilesystem::Overlay { lower, upper, work } => {
+            RootFilesystem::Overlay { lower, upper, work, is_volatile } => {
                 Root::from_fd(overlay::mount(&Overlay {
                     lower,
                     upper: upper.as_deref(),
                     work: work.as_deref(),
+                    is_volatile: *is_volatile,
                 })?)
             }
         };
