@@ -57,6 +57,7 @@ fn has_own_etc(rootfs: &RootFilesystem) -> bool {
 }
 
 fn read(rootfs: &RootFilesystem) -> io::Result<Accounts> {
-    let view = RootView::open(rootfs)?;
+    // The container may be running.
+    let view = RootView::open_for_reading(rootfs)?;
     Ok(Accounts { passwd: view.read_text("etc/passwd")?, group: view.read_text("etc/group")? })
 }

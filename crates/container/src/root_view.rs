@@ -50,6 +50,21 @@ impl RootView {
         Ok(Self { root })
     }
 
+    /// Mounts the root file system for reading, its writable directory as one more layer: a second
+    /// mount that can write empties the work directory of the first, whose container then can no
+    /// longer copy anything up.
+    ///
+    /// # Errors
+    /// Those of mounting.
+    pub fn open_for_reading(rootfs: &RootFilesystem) -> io::Result<Self> {
+        let mut rootfs = rootfs.clone();
+        if let RootFilesystem::Overlay { lower, upper, work } = &mut rootfs {
+            lower.splice(0..0, upper.take());
+            *work = None;
+        }
+        Self::open(&rootfs)
+    }
+
     /// The root of a process, with all that is mounted there.
     ///
     /// # Errors
