@@ -27,6 +27,7 @@ mod event;
 mod exec;
 mod files;
 mod generated_name;
+pub mod health;
 mod host_files;
 mod human;
 mod image_usage;

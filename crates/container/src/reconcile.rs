@@ -128,6 +128,7 @@ impl Containers {
                 })?;
                 container.announce(false);
                 self.supervise(container, events);
+                self.monitor_health(container);
                 report.running += 1;
             }
             ContainerStatus::Exited(record) => {

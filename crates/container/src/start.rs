@@ -112,9 +112,12 @@ impl Containers {
         is_restart: bool,
     ) -> Result<(), ContainerError> {
         let started = Transition::Started { pid, at_nanos: now_nanos() };
+        let check = self.check(container);
         self.change_state(container, |state| {
             state.restart_count = if is_restart { state.restart_count + 1 } else { 0 };
-            Ok(state.apply(started)?)
+            state.apply(started)?;
+            state.restart_health(check.as_ref());
+            Ok(())
         })
     }
 
@@ -129,6 +132,7 @@ impl Containers {
         container.announce(false);
         self.publish(container, "start", BTreeMap::new());
         self.supervise(container, launched.events);
+        self.monitor_health(container);
         if !late.is_empty() {
             attach_late(launched.shim, late);
         }

@@ -126,6 +126,8 @@ impl Containers {
         let shim = {
             let mut live = container.live();
             live.endpoint = None;
+            // A probe under way dies with init.
+            live.monitor = None;
             for exec in live.execs.values().filter(|exec| exec.state().is_running) {
                 exec.finish(record.exit_code);
             }
