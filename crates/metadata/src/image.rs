@@ -486,6 +486,15 @@ pub fn local_blobs(connection: &Connection) -> Rows<Digest> {
     })
 }
 
+/// Notes that the content store does not hold a blob any more.
+///
+/// # Errors
+/// [`DatabaseError::Sqlite`].
+pub fn forget_local_blob(connection: &Connection, digest: &Digest) -> Result<(), DatabaseError> {
+    let sql = "UPDATE layer_blob SET is_local = 0 WHERE digest = ?1";
+    run(connection, sql, [digest.to_string()]).map(drop)
+}
+
 /// Notes that a repository holds a blob which has a row.
 ///
 /// # Errors
