@@ -12,6 +12,7 @@ struct Pulled {
     hub: Hub,
     image: String,
     blob: PathBuf,
+    layer: PathBuf,
 }
 
 impl Pulled {
@@ -28,7 +29,10 @@ impl Pulled {
         let new: Vec<_> = blobs(&engine).difference(&before).cloned().collect();
         assert_eq!(new.len(), 1, "{new:?}");
         let blob = engine.data_root().join("content/blobs/sha256").join(&new[0]);
-        Self { engine, hub, image, blob }
+        let diff_id = engine.inspect(&image, "{{index .RootFS.Layers 0}}");
+        let hex = diff_id.trim_start_matches("sha256:");
+        let layer = engine.data_root().join("snapshot/layers").join(hex);
+        Self { engine, hub, image, blob, layer }
     }
 
     fn truncate(&self) {
@@ -86,12 +90,44 @@ fn a_blob_that_was_cut_under_a_running_engine_does_not_stand() {
 }
 
 #[test]
+fn a_layer_that_is_gone_is_unpacked_again() {
+    let pulled = Pulled::new();
+    let engine = &pulled.engine;
+    engine.ok(&["create", "--name", "made", &pulled.image, "wc", "-c", "/noise"]);
+    engine.stop();
+    fs::remove_dir_all(&pulled.layer).unwrap();
+    engine.start_again();
+    assert_eq!(engine.ok(&["start", "-a", "made"]), "1200000 /noise");
+    engine.remove_all_containers();
+    engine.assert_nothing_leaked();
+}
+
+#[test]
+fn an_image_without_layer_and_blob_is_none_and_can_be_pulled_again() {
+    let pulled = Pulled::new();
+    let (engine, image) = (&pulled.engine, &pulled.image);
+    engine.ok(&["create", "--name", "made", image, "wc", "-c", "/noise"]);
+    engine.stop();
+    fs::remove_dir_all(&pulled.layer).unwrap();
+    fs::remove_file(&pulled.blob).unwrap();
+    engine.start_again();
+    assert_eq!(engine.docker(&["image", "inspect", image]).code, 1);
+    assert_ne!(engine.docker(&["start", "-a", "made"]).code, 0);
+    engine.ok(&["pull", "-q", image]);
+    assert_eq!(engine.ok(&["start", "-a", "made"]), "1200000 /noise");
+    engine.ok(&["rm", "made"]);
+    engine.ok(&["rmi", image]);
+    assert!(!pulled.blob.exists() && !pulled.layer.exists());
+    engine.assert_nothing_leaked();
+}
+
+#[test]
 fn a_damaged_blob_is_not_saved() {
     let pulled = Pulled::new();
     pulled.corrupt();
     let saved = pulled.engine.docker(&["save", &pulled.image]);
     assert_ne!(saved.code, 0, "a damaged blob was served");
-    assert!(pulled.engine.log().contains("was damaged on disk"), "{}", pulled.engine.log());
+    assert!(pulled.engine.log().contains("damaged on disk"), "{}", pulled.engine.log());
     pulled.heal();
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A blob is checked when it comes and flushed before it gets its name; what damages it later is
 //! a disk or a hand. Its length is compared at every start and before it counts as standing; its
-//! digest whenever it leaves the engine, and a damaged one never leaves it.
+//! digest whenever it leaves the engine, and a damaged one never leaves it. A layer that is gone
+//! is unpacked again from its blob.
 
 use std::io::{self, Read};
 
@@ -44,6 +45,56 @@ impl Inner {
             // It is whole, or cannot be read, of which `error` tells more.
             _ => error,
         }
+    }
+
+    /// Layers whose directories are gone, as after a power failure in the middle of a removal:
+    /// unpacked again where the blob is here, else the images on them are no images any more.
+    pub(crate) fn mend_layers(&self) -> Result<(), ImageError> {
+        let mut lost = Vec::new();
+        for diff_id in self.read(|c| Ok(rows::all_layers(c)?))? {
+            if self.stores.snapshotter.contains(&diff_id)? {
+                continue;
+            }
+            let blobs = self.read(|c| Ok(rows::blobs(c, &diff_id)?))?;
+            let mended = blobs
+                .iter()
+                .find(|blob| blob.is_local)
+                .map(|blob| self.unpack_again(&blob.digest, &diff_id));
+            match mended {
+                Some(Ok(())) => tracing::warn!(%diff_id, "a layer was gone and is unpacked again"),
+                Some(Err(error)) => {
+                    tracing::error!(%diff_id, error = %types::error::chain(&error), "cannot unpack a layer again");
+                    lost.push(diff_id);
+                }
+                None => lost.push(diff_id),
+            }
+        }
+        self.drop_images_on(&lost)
+    }
+
+    fn unpack_again(&self, blob: &Digest, diff_id: &Digest) -> Result<(), ImageError> {
+        let mut file = self.stores.content.open_blob(blob)?;
+        self.unpack(&mut file, Some(diff_id))?;
+        Ok(self.stores.snapshotter.sync(std::slice::from_ref(diff_id))?)
+    }
+
+    fn drop_images_on(&self, lost: &[Digest]) -> Result<(), ImageError> {
+        if lost.is_empty() {
+            return Ok(());
+        }
+        self.write(|c| {
+            for image in rows::all(c)? {
+                let layers = rows::layers(c, &image.id)?;
+                if layers.iter().any(|(diff_id, _)| lost.contains(diff_id)) {
+                    tracing::error!(image = %image.id, "an image has lost a layer and is dropped");
+                    for reference in rows::references(c, &image.id)? {
+                        rows::delete_reference(c, &reference)?;
+                    }
+                    rows::delete(c, &image.id)?;
+                }
+            }
+            Ok(lost.iter().try_for_each(|diff_id| rows::delete_layer(c, diff_id))?)
+        })
     }
 
     fn forget_blob(&self, digest: &Digest) -> Result<(), ImageError> {

@@ -50,7 +50,9 @@ impl ConflictReason {
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
     /// A layer's blob was damaged on disk; it is forgotten.
-    #[error("layer blob {digest} was damaged on disk and has been dropped: pull or make the image again")]
+    #[error(
+        "layer blob {digest} was damaged on disk and has been dropped: pull or make the image again"
+    )]
     Damaged {
         /// The blob.
         digest: Digest,

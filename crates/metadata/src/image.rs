@@ -544,15 +544,9 @@ mod tests {
     }
 
     fn with_database(name: &str, body: impl FnOnce(&Connection) -> Result<(), DatabaseError>) {
-        let path = std::env::temp_dir().join(format!("gantry-image-{}-{name}", std::process::id()));
-        let db = Database::open(&path).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let db = Database::open(&dir.path().join(name)).unwrap();
         db.write(|tx| body(tx)).unwrap();
-        drop(db);
-        for suffix in ["", "-wal", "-shm"] {
-            let mut file = path.clone().into_os_string();
-            file.push(suffix);
-            let _gone = std::fs::remove_file(file);
-        }
     }
 
     #[test]
