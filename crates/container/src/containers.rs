@@ -17,6 +17,7 @@ use volume::Volumes;
 use crate::{
     ContainerError,
     account_cache::AccountCache,
+    cgroup_moves::CgroupMoves,
     container::Container,
     event::Events,
     record::Record,
@@ -59,6 +60,7 @@ pub(crate) struct Inner {
     pub(crate) accounts: AccountCache,
     pub(crate) shims: ShimPool,
     pub(crate) trash: Trash,
+    pub(crate) cgroup_moves: CgroupMoves,
     table: Mutex<Table>,
 }
 
@@ -86,9 +88,11 @@ impl Containers {
         let seccomp = SeccompCache::open(settings.exec_dir.join("seccomp"), &settings.seccomp)?;
         let shims = ShimPool::new(settings.shim_binary.clone(), settings.exec_dir.join("shims"));
         let accounts = AccountCache::default();
+        let cgroup_moves = CgroupMoves::prepare(settings.favor_dynmods);
         let trash = open_trash(&settings)?;
         let table = Mutex::new(entries);
-        let inner = Inner { services, settings, seccomp, accounts, shims, trash, table };
+        let inner =
+            Inner { services, settings, seccomp, accounts, shims, trash, cgroup_moves, table };
         Ok(Self { inner: Arc::new(inner) })
     }
 

@@ -128,6 +128,7 @@ impl Containers {
                 })?;
                 container.announce(false);
                 self.supervise(container, events);
+                self.monitor_health(container);
                 report.running += 1;
             }
             ContainerStatus::Exited(record) => {
@@ -194,7 +195,7 @@ impl Containers {
         // The row may say "created": the engine died before it could note the start.
         let started = end.record.started_at_nanos;
         self.change_state(container, |state| adopt_running(state, 0, started, false))?;
-        self.finish(container, end).await;
+        self.finish(container, end, None).await;
         report.ended += 1;
         Ok(())
     }

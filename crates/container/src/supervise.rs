@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use shim_client::{Events, ShimEvent, read_exit_record};
 use shim_protocol::ExitRecord;
+use tokio::sync::oneshot;
 
 use crate::{
     ContainerError, Containers,
@@ -55,11 +56,11 @@ impl Containers {
                     if record.oom_killed && !has_reported_oom {
                         self.publish(container, "oom", BTreeMap::new());
                     }
-                    return self.finish(container, record.into()).await;
+                    return self.finish(container, record.into(), Some(events)).await;
                 }
                 ShimEvent::Lost => {
                     let end = self.end_of_lost(container);
-                    return self.finish(container, end).await;
+                    return self.finish(container, end, None).await;
                 }
             }
         }
@@ -110,8 +111,14 @@ impl Containers {
     }
 
     /// Commits the end of a run. What the container held is free before anybody hears of its end:
-    /// its ports, its cgroup, its supervisor's directory.
-    pub(crate) async fn finish(&self, container: &Arc<Container>, end: End) {
+    /// its ports, its cgroup, its supervisor's directory. Its mounts may still be there, since
+    /// their end may flush a file system: `events` tell when they are gone.
+    pub(crate) async fn finish(
+        &self,
+        container: &Arc<Container>,
+        end: End,
+        events: Option<Events>,
+    ) {
         let record = &end.record;
         if let Err(error) = self.disconnect(&container.id).await {
             tracing::warn!(container.id = %container.id, error = %types::error::chain(&error), "cannot disconnect");
@@ -119,6 +126,8 @@ impl Containers {
         let shim = {
             let mut live = container.live();
             live.endpoint = None;
+            // A probe under way dies with init.
+            live.monitor = None;
             for exec in live.execs.values().filter(|exec| exec.state().is_running) {
                 exec.finish(record.exit_code);
             }
@@ -127,6 +136,9 @@ impl Containers {
         if let Some(shim) = shim {
             // The answer does not matter: a shim that is gone needs no release.
             let _ = shim.release().await;
+        }
+        if let Some(events) = events {
+            container.live().departing = Some(departure(events));
         }
         let (exit_code, finished) = (record.exit_code, record.finished_at_nanos);
         let started = container.state().started_at_nanos.unwrap_or(finished);
@@ -233,4 +245,20 @@ impl Containers {
             }
         }
     }
+}
+
+/// Resolves when the supervisor has ended, which is after its container's mounts have.
+fn departure(mut events: Events) -> oneshot::Receiver<()> {
+    let (gone, departing) = oneshot::channel();
+    // Ends with the supervisor, whose connection is the last thing it lets go.
+    tokio::spawn(async move {
+        while let Some(event) = events.recv().await {
+            if matches!(event, ShimEvent::Lost) {
+                break;
+            }
+        }
+        // Nobody need be waiting.
+        let _ = gone.send(());
+    });
+    departing
 }

@@ -146,7 +146,8 @@ impl Writables {
         let stack = self.stack(key)?;
         let upper = Some(self.upper(key)?);
         let work = Some(self.path(key).join("work"));
-        Ok(RootFilesystem::Overlay { lower: self.lower(layers, &stack)?, upper, work })
+        let lower = self.lower(layers, &stack)?;
+        Ok(RootFilesystem::Overlay { lower, upper, work, is_volatile: false })
     }
 
     pub(crate) fn view(
@@ -160,7 +161,7 @@ impl Writables {
         if lower.len() == 1 {
             lower.push(self.empty.join("b"));
         }
-        Ok(RootFilesystem::Overlay { lower, upper: None, work: None })
+        Ok(RootFilesystem::Overlay { lower, upper: None, work: None, is_volatile: false })
     }
 
     pub(crate) fn remove(&self, key: &Key) -> Result<(), SnapshotError> {
