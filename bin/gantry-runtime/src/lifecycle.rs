@@ -93,20 +93,8 @@ pub fn kill(root: &Path, id: &str, signal: &str, all: bool) -> anyhow::Result<()
 }
 
 fn parse_signal(text: &str) -> anyhow::Result<Signal> {
-    const NAMES: [&str; 31] = [
-        "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
-        "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG",
-        "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
-    ];
-    let upper = text.to_ascii_uppercase();
-    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
-    let number = match name.parse::<i32>() {
-        Ok(number) => Some(number),
-        Err(_) => {
-            NAMES.iter().position(|known| *known == name).and_then(|at| i32::try_from(at + 1).ok())
-        }
-    };
-    number.and_then(Signal::from_named_raw).with_context(|| format!("unknown signal {text:?}"))
+    let parsed: types::Signal = text.parse()?;
+    Signal::from_named_raw(parsed.number()).with_context(|| format!("unknown signal {text:?}"))
 }
 
 pub fn delete(root: &Path, id: &str, force: bool) -> anyhow::Result<()> {

@@ -157,12 +157,17 @@ impl Backend {
         self.memory.take()
     }
 
-    /// Removes what is left of an ended container: mounts, the runtime's state, the cgroup.
+    /// Gives the mounts away; they end with the descriptor, which may take as long as the disk
+    /// has to write.
+    pub fn take_mounts(&mut self) -> Option<OwnedFd> {
+        self.mounts.take()
+    }
+
+    /// Removes what is left of an ended container: the runtime's state, the cgroup.
     ///
     /// # Errors
     /// The first failure; every step is tried.
     pub fn delete(&mut self) -> Result<(), Failure> {
-        self.mounts = None;
         let deleted = self.runtime.delete(self.id.as_str());
         let removed = self.cgroup.delete();
         deleted.map_err(|error| failed("delete the container", error))?;

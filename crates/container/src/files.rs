@@ -15,7 +15,6 @@ use std::{
 
 use rustix::fs::{Mode, OFlags};
 use snapshot::{Change, ChangeKind, Collision, Extraction, Limits, Part};
-use types::RootFilesystem;
 
 use crate::{
     Container, ContainerError, Containers,
@@ -231,15 +230,12 @@ impl Containers {
         container: &Container,
         purpose: Purpose,
     ) -> Result<RootView, ContainerError> {
-        let mut rootfs = self.inner.services.snapshots.rootfs(&snapshot_key(&container.id))?;
-        if let (Purpose::Read, RootFilesystem::Overlay { lower, upper, work }) =
-            (purpose, &mut rootfs)
-        {
-            lower.splice(0..0, upper.take());
-            *work = None;
-        }
-        RootView::open(&rootfs)
-            .map_err(|error| io_failed("mount the root of", container.id.as_str(), error))
+        let rootfs = self.inner.services.snapshots.rootfs(&snapshot_key(&container.id))?;
+        let view = match purpose {
+            Purpose::Read => RootView::open_for_reading(&rootfs),
+            Purpose::Write => RootView::open(&rootfs),
+        };
+        view.map_err(|error| io_failed("mount the root of", container.id.as_str(), error))
     }
 }
 
@@ -251,7 +247,7 @@ enum Purpose {
 }
 
 /// The root of a running container, as its init sees it.
-fn running_root(container: &Container) -> Result<Option<RootView>, ContainerError> {
+pub(crate) fn running_root(container: &Container) -> Result<Option<RootView>, ContainerError> {
     let state = container.state();
     if !state.is_running() {
         return Ok(None);

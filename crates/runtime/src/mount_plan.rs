@@ -200,7 +200,7 @@ fn mount_root(root: &RootFilesystem, owners: Option<&Owners>) -> Result<OwnedFd,
             }
             Ok(mount)
         }
-        RootFilesystem::Overlay { lower, upper, work } => {
+        RootFilesystem::Overlay { lower, upper, work, is_volatile } => {
             let upper = match (upper, work) {
                 (Some(upper), Some(work)) => Some((upper.as_path(), work.as_path())),
                 (None, _) => None,
@@ -217,14 +217,15 @@ fn mount_root(root: &RootFilesystem, owners: Option<&Owners>) -> Result<OwnedFd,
                 return mount_root(&RootFilesystem::Directory { path: only.clone() }, owners);
             }
             let (upper, work) = upper.unzip();
-            let overlay = sys::overlay::Overlay { lower, upper, work };
+            let is_volatile = *is_volatile;
+            let overlay = sys::overlay::Overlay { lower, upper, work, is_volatile };
             match owners {
                 None => sys::overlay::mount(&overlay),
                 Some(Owners { mappings, root: (root_uid, root_gid) }) => {
                     let (root_uid, root_gid) = (*root_uid, *root_gid);
                     let mappings = mappings.as_fd();
-                    let owners = sys::overlay::Owners { mappings, root_uid, root_gid };
-                    sys::overlay::mount_mapped(&overlay, owners)
+                    let owners = sys::mapped_overlay::Owners { mappings, root_uid, root_gid };
+                    sys::mapped_overlay::mount(&overlay, owners)
                 }
             }
             .map_err(|e| RuntimeError::system("mount", "overlay", e))

@@ -9,7 +9,9 @@
 //! Options, chosen to write what Docker's `overlay2` writes: `index=off`, `metacopy=off`,
 //! `redirect_dir=off` (a lower directory is renamed by copying, `EXDEV` to the caller, so an upper
 //! directory is complete by itself and can be exported without following redirects),
-//! `xino=off`; not `volatile`, since a container's writable layer survives its host's crash.
+//! `xino=off`. `volatile` only where it is asked for: a writable layer survives its host's crash,
+//! unless its container does not. Without it the end of a mount flushes the whole file system
+//! below, which takes as long as everybody's dirty pages do.
 //!
 //! Refused: no lower directory; more than [`MAX_LOWER`]; an upper without a work directory; a
 //! single directory (the kernel wants two lower ones where there is no upper).
@@ -17,7 +19,7 @@
 
 use std::{
     io,
-    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    os::fd::{AsRawFd, OwnedFd},
     path::{Path, PathBuf},
     thread,
 };
@@ -27,13 +29,11 @@ use rustix::{
     io::Errno,
     mount::{
         FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags,
-        OpenTreeFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen, mount_change,
-        open_tree,
+        OpenTreeFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen,
+        mount_change, open_tree,
     },
     thread::UnshareFlags,
 };
-
-use crate::mount::{Attributes, Scope, map_ids, set_attributes};
 
 /// The kernel's bound on lower directories (`OVL_MAX_STACK`).
 pub const MAX_LOWER: usize = 500;
@@ -42,7 +42,7 @@ pub const MAX_LOWER: usize = 500;
 const MAX_PARAMETER: usize = 255;
 
 /// What every mount gets besides its directories.
-const OPTIONS: [(&str, &str); 4] =
+pub(crate) const OPTIONS: [(&str, &str); 4] =
     [("index", "off"), ("metacopy", "off"), ("redirect_dir", "off"), ("xino", "off")];
 
 /// The directories of an overlay.
@@ -54,6 +54,8 @@ pub struct Overlay<'a> {
     pub upper: Option<&'a Path>,
     /// overlayfs' own directory, empty and on the file system of `upper`.
     pub work: Option<&'a Path>,
+    /// Whether `upper` need not survive a crash. Kernels without the new mount API flush anyway.
+    pub is_volatile: bool,
 }
 
 /// Mounts an overlay that is attached nowhere yet.
@@ -62,6 +64,9 @@ pub struct Overlay<'a> {
 /// `InvalidInput` for a combination that the module refuses; else what the kernel says.
 pub fn mount(overlay: &Overlay<'_>) -> io::Result<OwnedFd> {
     check(overlay)?;
+    if let Some(work) = overlay.work {
+        forget_volatile(work)?;
+    }
     match mount_by_parameters(overlay) {
         // EINVAL: no `lowerdir+` before 6.5. ENOSYS, EPERM: no such calls, or a filter on them.
         // A request that is wrong in itself gets its EINVAL again from the older call.
@@ -70,81 +75,16 @@ pub fn mount(overlay: &Overlay<'_>) -> io::Result<OwnedFd> {
     }
 }
 
-/// Whose files the layers' files become.
-#[derive(Debug, Clone, Copy)]
-pub struct Owners<'a> {
-    /// A user namespace, for its mappings.
-    pub mappings: BorrowedFd<'a>,
-    /// What user 0 of the layers becomes.
-    pub root_uid: u32,
-    /// What group 0 of the layers becomes.
-    pub root_gid: u32,
-}
-
-/// As [`mount`], with the owners of all layers shown as mappings have them (Linux 6.5). Nothing is
-/// written to a layer: what the overlay's users write is mapped back.
-///
-/// # Errors
-/// As for [`mount`]; `InvalidInput` when upper and work directory are not beside each other; what
-/// the kernel says to layers that cannot be mapped.
-pub fn mount_mapped(overlay: &Overlay<'_>, owners: Owners<'_>) -> io::Result<OwnedFd> {
-    check(overlay)?;
-    // Overlayfs makes files in its work directory as who mounted it, and for a mapped layer that
-    // has to be someone who is mapped. The ids are the thread's own and end with it.
-    thread::scope(|scope| {
-        scope
-            .spawn(|| {
-                crate::process::set_file_ids(owners.root_uid, owners.root_gid)?;
-                mount_mapped_as_owner(overlay, owners.mappings)
-            })
-            .join()
-            .unwrap_or_else(|_| Err(io::Error::other("the mounting thread panicked")))
-    })
-}
-
-fn mount_mapped_as_owner(overlay: &Overlay<'_>, mappings: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    for (key, value) in OPTIONS {
-        set_option(&context, key, value)?;
+/// Takes away the mark by which overlayfs refuses an upper directory that was mounted `volatile`
+/// once: whether it is still good is the caller's to know.
+pub(crate) fn forget_volatile(work: &Path) -> io::Result<()> {
+    match std::fs::remove_dir(work.join("work/incompat/volatile")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
-    // Held until the overlay is made: it is told of them by number.
-    let mut layers = Vec::new();
-    for lower in overlay.lower {
-        let layer = mapped_layer(lower, mappings)?;
-        fsconfig_set_string(&context, "lowerdir+", by_number(&layer))?;
-        layers.push(layer);
-    }
-    if let (Some(upper), Some(work)) = (overlay.upper, overlay.work) {
-        // Both have to be on one mount, so it is their parent's.
-        let refuse = || io::Error::new(io::ErrorKind::InvalidInput, "upper and work are apart");
-        let parent = upper.parent().filter(|p| work.parent() == Some(*p)).ok_or_else(refuse)?;
-        let layer = mapped_layer(parent, mappings)?;
-        for (key, path) in [("upperdir", upper), ("workdir", work)] {
-            let name = path.file_name().ok_or_else(refuse)?;
-            fsconfig_set_string(&context, key, Path::new(&by_number(&layer)).join(name))?;
-        }
-        layers.push(layer);
-    }
-    fsconfig_set_string(&context, "source", "overlay")?;
-    fsconfig_create(&context)?;
-    Ok(fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?)
 }
 
-fn by_number(fd: &OwnedFd) -> String {
-    format!("/proc/self/fd/{}", fd.as_raw_fd())
-}
-
-/// A mount of its own of a directory, attached nowhere.
-fn mapped_layer(path: &Path, mappings: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    let layer = open_tree(CWD, path, flags)?;
-    let private = Attributes { propagation: libc::MS_PRIVATE, ..Attributes::default() };
-    set_attributes(layer.as_fd(), Scope::Mount, &private)?;
-    map_ids(layer.as_fd(), Scope::Mount, mappings)?;
-    Ok(layer)
-}
-
-fn check(overlay: &Overlay<'_>) -> io::Result<()> {
+pub(crate) fn check(overlay: &Overlay<'_>) -> io::Result<()> {
     let refuse = |text: String| Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     if overlay.lower.is_empty() {
         return refuse("an overlay needs a lower directory".to_owned());
@@ -173,6 +113,9 @@ fn mount_by_parameters(overlay: &Overlay<'_>) -> rustix::io::Result<OwnedFd> {
     if let (Some(upper), Some(work)) = (overlay.upper, overlay.work) {
         set_directory(&context, "upperdir", upper)?;
         set_directory(&context, "workdir", work)?;
+        if overlay.is_volatile {
+            set_volatile(&context)?;
+        }
     }
     fsconfig_set_string(&context, "source", "overlay")?;
     fsconfig_create(&context)?;
@@ -180,8 +123,16 @@ fn mount_by_parameters(overlay: &Overlay<'_>) -> rustix::io::Result<OwnedFd> {
 }
 
 /// Sets an option that a kernel built without its feature does not know: then it is off anyway.
-fn set_option(context: &OwnedFd, key: &str, value: &str) -> rustix::io::Result<()> {
+pub(crate) fn set_option(context: &OwnedFd, key: &str, value: &str) -> rustix::io::Result<()> {
     match fsconfig_set_string(context, key, value) {
+        Err(Errno::INVAL) => Ok(()),
+        other => other,
+    }
+}
+
+/// A kernel that does not know the option flushes more than it must, which harms nothing.
+pub(crate) fn set_volatile(context: &OwnedFd) -> rustix::io::Result<()> {
+    match fsconfig_set_flag(context, "volatile") {
         Err(Errno::INVAL) => Ok(()),
         other => other,
     }
@@ -295,7 +246,12 @@ mod tests {
         }
 
         fn overlay(&self) -> Overlay<'_> {
-            Overlay { lower: &self.lower, upper: Some(&self.upper), work: Some(&self.work) }
+            Overlay {
+                lower: &self.lower,
+                upper: Some(&self.upper),
+                work: Some(&self.work),
+                is_volatile: false,
+            }
         }
     }
 
@@ -359,14 +315,32 @@ mod tests {
     }
 
     #[test]
+    fn a_volatile_mount_can_be_followed_by_another() {
+        let layers = Layers::new(2, "l");
+        let mark = layers.work.join("work/incompat/volatile");
+        for is_volatile in [true, true, false] {
+            let fd = mount(&Overlay { is_volatile, ..layers.overlay() }).unwrap();
+            assert_eq!(mark.exists(), is_volatile);
+            check_all_layers_show(fd, &layers);
+            std::fs::remove_file(layers.upper.join("new")).unwrap();
+        }
+    }
+
+    #[test]
     fn too_many_layers_are_refused_with_the_bound() {
         let lower = vec![PathBuf::from("/"); MAX_LOWER + 1];
-        let error = mount(&Overlay { lower: &lower, upper: None, work: None }).unwrap_err();
+        let error = mount(&Overlay { lower: &lower, upper: None, work: None, is_volatile: false })
+            .unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
         assert!(error.to_string().contains("at most 500 layers, not 501"), "{error}");
-        let upper = Overlay { lower: &lower[..1], upper: Some(Path::new("/")), work: None };
+        let upper = Overlay {
+            lower: &lower[..1],
+            upper: Some(Path::new("/")),
+            work: None,
+            is_volatile: false,
+        };
         assert_eq!(mount(&upper).unwrap_err().kind(), io::ErrorKind::InvalidInput);
-        let single = Overlay { lower: &lower[..1], upper: None, work: None };
+        let single = Overlay { lower: &lower[..1], upper: None, work: None, is_volatile: false };
         assert!(mount(&single).unwrap_err().to_string().contains("needs two lower ones"));
     }
 

@@ -20,6 +20,25 @@ pub fn send(pid: i32, signal: i32) -> io::Result<()> {
     if unsafe { libc::kill(pid, signal) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Sends a signal to every process of the group that `leader` leads.
+///
+/// # Errors
+/// As [`send`].
+pub fn send_to_group(leader: i32, signal: i32) -> io::Result<()> {
+    if leader <= 1 {
+        return Err(io::Error::from_raw_os_error(libc::ESRCH));
+    }
+    if signal <= 0 {
+        return Err(io::Error::from_raw_os_error(libc::EINVAL));
+    }
+    // SAFETY: plain integers.
+    if unsafe { libc::kill(-leader, signal) } == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
 /// Every signal blocked, to be waited for one by one. For programs without threads.
 pub struct Blocked(libc::sigset_t);
 

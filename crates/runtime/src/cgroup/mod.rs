@@ -7,6 +7,7 @@
 //! Sources: cgroup-v1 and cgroup-v2 of the kernel's admin guide; runtime-spec config-linux.
 
 mod device;
+mod dynmods;
 mod freeze;
 mod hierarchy;
 mod network;
@@ -25,6 +26,7 @@ use std::{
 use oci::runtime::LinuxResources;
 
 pub use device::default_rules as default_device_rules;
+pub use dynmods::{Favor, has_v1_controllers};
 pub use hierarchy::Hierarchy;
 pub use stats::{BlockIoEntry, BlockIoStats, CpuStats, MemoryStats, PidsStats, Stats};
 
@@ -73,6 +75,13 @@ pub enum CgroupError {
         /// What was given.
         value: String,
     },
+    /// The kernel did not make moves cheap.
+    #[error("mount a cgroup hierarchy with favordynmods")]
+    Dynmods {
+        /// Why.
+        #[source]
+        source: crate::error::Errno,
+    },
     /// No hierarchy is mounted.
     #[error("no cgroup hierarchy is mounted")]
     NoHierarchy,
@@ -97,7 +106,8 @@ impl CgroupError {
 /// The first move after a pause waits for a whole RCU grace period (about 10 ms; the kernel's
 /// lock against forks switches to its writer mode); those that follow shortly do not. An engine
 /// that is about to start a container calls this beside its other preparations, from a thread
-/// that may block. It moves the caller to where it is already.
+/// that may block. It moves the caller to where it is already. Where [`Favor`] is held there is
+/// nothing to prepare.
 ///
 /// # Errors
 /// When the caller's cgroup cannot be found or written.

@@ -161,6 +161,7 @@ impl Bench {
             lower: vec![self.path("lower")],
             upper: Some(self.path("upper")),
             work: Some(self.path("work")),
+            is_volatile: false,
         }
     }
 
