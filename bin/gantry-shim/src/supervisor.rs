@@ -155,7 +155,7 @@ impl Supervisor {
     fn is_over(&self) -> bool {
         match (&self.state, self.released) {
             (_, Some(deadline)) => {
-                let is_waiting = self.processes.values().any(Process::has_clients)
+                let is_waiting = self.processes.values().any(Process::is_lingering)
                     || self.engines.iter().any(|engine| !engine.is_flushed());
                 !is_waiting || Instant::now() >= deadline
             }
@@ -171,7 +171,8 @@ impl Supervisor {
             State::Running(container) => container.memory.recheck.map(|(at, _)| at),
             _ => None,
         };
-        let first = deadlines.chain(self.released).chain(recheck).min();
+        let loggers = self.processes.values().filter_map(Process::log_deadline);
+        let first = deadlines.chain(loggers).chain(self.released).chain(recheck).min();
         let until = first.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let rest = self.buffers.is_held().then_some(BUFFER_REST);
         until.into_iter().chain(rest).min()
@@ -191,6 +192,7 @@ impl Supervisor {
             Token::Stderr(number) => self
                 .with_process(number, |process, around| process.pump(StreamKind::Stderr, around)),
             Token::Stdin(number) => self.with_process(number, Process::flush_input),
+            Token::Logger(number) => self.with_process(number, Process::serve_log),
             Token::Client(number, client) => self.with_process(number, |process, around| {
                 process.serve_client(client, readiness(ready.flags), around)
             }),
