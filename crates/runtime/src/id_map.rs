@@ -133,7 +133,45 @@ impl IdMaps {
     }
 }
 
+/// Id mappings of a new user namespace.
+#[derive(Debug)]
+pub(crate) struct Mappings {
+    uids: String,
+    gids: String,
+}
+
+impl Mappings {
+    /// Reads the configuration; `None` without a new user namespace.
+    pub(crate) fn plan(spec: &Spec, namespaces: &Namespaces) -> Result<Option<Self>, RuntimeError> {
+        let none = Vec::new();
+        let (uids, gids) = spec
+            .linux
+            .as_ref()
+            .map_or((&none, &none), |linux| (&linux.uid_mappings, &linux.gid_mappings));
+        if !namespaces.is_fresh(NamespaceKind::User) {
+            return Ok(None);
+        }
+        if uids.is_empty() || gids.is_empty() {
+            return Err(RuntimeError::field(
+                "linux.uidMappings",
+                "[]",
+                "a new user namespace needs mappings of users and groups",
+            ));
+        }
+        Ok(Some(Self { uids: lines(uids), gids: lines(gids) }))
+    }
+
+    /// Creator: gives them to the child that was born into the namespace.
+    pub(crate) fn write(&self, pid: i32) -> Result<(), RuntimeError> {
+        for (name, text) in [("uid_map", &self.uids), ("gid_map", &self.gids)] {
+            let path = format!("/proc/{pid}/{name}");
+            std::fs::write(&path, text).map_err(|e| RuntimeError::system("write", &path, e))?;
+        }
+        Ok(())
+    }
+}
+
 /// As `uid_map` has them.
-pub(crate) fn lines(mappings: &[IdMapping]) -> String {
+fn lines(mappings: &[IdMapping]) -> String {
     mappings.iter().map(|m| format!("{} {} {}\n", m.container_id, m.host_id, m.size)).collect()
 }
