@@ -8,13 +8,13 @@ use engine_api::{
     auth::{AuthConfig, AuthResponse},
     disk_usage::DiskUsage,
     event::{EventActor, EventMessage},
-    info::{Commit, PluginsInfo, RegistryServiceConfig, Runtime, SwarmInfo, SystemInfo},
+    info::{Commit, PluginsInfo, Runtime, SwarmInfo, SystemInfo},
     version::{ComponentVersion, PlatformName, SystemVersion},
 };
 use futures_util::{StreamExt, stream, stream::BoxStream};
 use tokio::sync::broadcast;
 
-use super::{Engine, container::nanos};
+use super::{Engine, container::nanos, registries};
 use crate::{
     Answer, ApiError, ApiVersion, Filters,
     backend::{
@@ -214,11 +214,10 @@ impl SystemBackend for Engine {
             os_type: "linux".to_owned(),
             architecture: std::env::consts::ARCH.to_owned(),
             index_server_address: "https://index.docker.io/v1/".to_owned(),
-            registry_config: Some(RegistryServiceConfig {
-                insecure_registry_cidrs: Some(self.facts.insecure_registries.clone()),
-                mirrors: Some(self.facts.registry_mirrors.clone()),
-                ..RegistryServiceConfig::default()
-            }),
+            registry_config: Some(registries::document(
+                &self.facts.insecure_registries,
+                &self.facts.registry_mirrors,
+            )),
             ncpu: count(std::thread::available_parallelism().map_or(1, usize::from)),
             mem_total: i64::try_from(host_memory_bytes()).unwrap_or(i64::MAX),
             docker_root_dir: self.facts.data_root.clone(),
