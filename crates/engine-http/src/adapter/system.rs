@@ -19,8 +19,6 @@ use crate::{
     Answer, ApiError, ApiVersion, Filters,
     backend::{
         SystemBackend,
-        container::ListContainers,
-        image::ListImages,
         system::{DiskUsageQuery, EventQuery},
     },
 };
@@ -303,28 +301,5 @@ impl SystemBackend for Engine {
             Some(deadline) => messages.take_until(tokio::time::sleep(deadline)).boxed(),
             None => messages.boxed(),
         })
-    }
-}
-
-impl Engine {
-    fn measure(&self, query: DiskUsageQuery) -> Answer<DiskUsage> {
-        let mut usage = DiskUsage::default();
-        if query.containers {
-            let options = ListContainers { all: true, size: true, ..ListContainers::default() };
-            usage.containers = Some(self.summaries(&options)?);
-        }
-        if query.images {
-            let options = ListImages { all: true, ..ListImages::default() };
-            usage.images = Some(self.image_summaries(&options)?);
-            let bytes = self.images.disk_usage()?.layers_bytes;
-            usage.layers_size = Some(i64::try_from(bytes).unwrap_or(i64::MAX));
-        }
-        if query.volumes {
-            usage.volumes = Some(self.volumes_with_usage()?);
-        }
-        if query.build_cache {
-            usage.build_cache = Some(Vec::new());
-        }
-        Ok(usage)
     }
 }
