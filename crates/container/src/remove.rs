@@ -9,6 +9,7 @@ use crate::{
     container::Container,
     containers::snapshot_key,
     create::remove_dir,
+    phase::Stopwatch,
     state::{Phase, Transition},
 };
 
@@ -129,6 +130,7 @@ impl Containers {
         with_volumes: bool,
     ) -> Result<(), ContainerError> {
         let record = container.record();
+        let mut watch = Stopwatch::start(&record.id);
         let mut failures: Vec<String> = Vec::new();
         let mut note = |outcome: Result<(), ContainerError>| {
             failures.extend(outcome.err().map(|error| types::error::chain(&error)));
@@ -139,6 +141,7 @@ impl Containers {
             Err(error) => Err(error.into()),
         });
         note(remove_dir(&self.data_dir(&record.id)));
+        watch.lap("removal: directories");
         note(self.inner.services.volumes.release(&record.id).map_err(Into::into));
         if with_volumes {
             note(self.remove_anonymous_volumes(&record));
@@ -146,7 +149,9 @@ impl Containers {
         if !failures.is_empty() {
             return Err(ContainerError::Removal { id: record.id.to_string(), failures });
         }
-        self.forget(container)
+        let forgotten = self.forget(container);
+        watch.lap("removal: rows");
+        forgotten
     }
 
     /// Removes every container that does not run and for which `is_wanted` holds; returns ids and

@@ -1,6 +1,6 @@
 //! One command at a time: `run --rm`, `exec`, `start`, `ps -a`.
 
-use std::time::Duration;
+use std::{process::Command, time::Duration};
 
 use anyhow::Result;
 
@@ -9,7 +9,7 @@ use crate::bench::{
     command::{run as execute, timed},
     engine::{Engine, IMAGE, Kind, Subject},
     fleet::{Fleet, Ground},
-    report::{Series, Table, Target},
+    report::{Series, Table, Target, number},
     sample::Samples,
 };
 
@@ -46,7 +46,21 @@ pub fn exec(ground: &Ground) -> Result<Vec<Table>> {
         timed(&mut subject.command(engine, &["exec", "target", "true"])).map(|(time, _)| time)
     })?;
     let title = "`exec NAME true` in a running container";
-    Ok(vec![Table::compare(title, &series, BASELINE, TEN_AND_SEVEN)])
+    let mut table = Table::compare(title, &series, BASELINE, TEN_AND_SEVEN);
+    table.note(own_time_of_docker(ground)?);
+    Ok(vec![table])
+}
+
+/// What the `docker` program takes before it has asked anybody anything.
+fn own_time_of_docker(ground: &Ground) -> Result<String> {
+    let mut samples = Samples::default();
+    for _ in 0..ground.rounds(30, 5) {
+        samples.push(timed(Command::new("docker").arg("--version"))?.0);
+    }
+    let median = number(samples.median());
+    Ok(format!(
+        "of which the `docker` program's own start and end (`docker --version`): {median} ms"
+    ))
 }
 
 /// `start NAME` of an existing container.
