@@ -66,13 +66,16 @@ fn own_time_of_docker(ground: &Ground) -> Result<String> {
 /// `start NAME` of an existing container.
 pub fn start(ground: &Ground) -> Result<Vec<Table>> {
     let fleet = Fleet::start(ground, ALL)?;
-    for subject in fleet.own_subjects() {
-        let arguments = ["--name", "target", IMAGE, "sleep", "3600"];
-        execute(&mut subject.container(fleet.engine(&subject)?, "create", &arguments))?;
+    // Each has its own, so that none waits for the end of the other's last run.
+    let name = |subject: &Subject| format!("target-{}", subject.label().replace([' ', ','], "-"));
+    for subject in &fleet.subjects {
+        let arguments = ["--name", &name(subject), IMAGE, "sleep", "3600"];
+        execute(&mut subject.container(fleet.engine(subject)?, "create", &arguments))?;
     }
     let series = interleave(&fleet, ground.rounds(20, 4), |subject, engine| {
-        let (elapsed, _) = timed(&mut subject.command(engine, &["start", "target"]))?;
-        execute(&mut subject.command(engine, &["stop", "-t", "0", "target"]))?;
+        let name = name(subject);
+        let (elapsed, _) = timed(&mut subject.command(engine, &["start", &name]))?;
+        execute(&mut subject.command(engine, &["stop", "-t", "0", &name]))?;
         Ok(elapsed)
     })?;
     let targets = [Target { label: GANTRY, factor: 10.0 }];
