@@ -38,6 +38,7 @@ mod mount_request;
 mod namespace_mode;
 mod network_mode;
 mod path_in_container;
+mod phase;
 mod port_request;
 mod reconcile;
 pub mod record;

@@ -25,6 +25,7 @@ use crate::{
     host_files,
     log_config::{LogConfigPlan, LogPlace},
     network_mode::NetworkMode,
+    phase::Stopwatch,
     record::Record,
     settings::NATIVE_RUNTIME,
     spec::{self, HostFiles, Inputs, NamespacePlan, Origin},
@@ -94,12 +95,14 @@ impl Containers {
             }
         };
         let pid = launched.pid;
+        let mut watch = Stopwatch::start(&container.id);
         if let Err(error) = self.note_start(container, pid, is_restart) {
             // What cannot be written down must not run: nobody would know of it after a crash.
             self.undo_launch(container, launched).await;
             self.note_failed_start(container, &error);
             return Err(error);
         }
+        watch.lap("start: row");
         self.adopt_launch(container, launched);
         tracing::debug!(container.id = %container.id, pid, elapsed = ?began.elapsed(), "started");
         Ok(())
@@ -173,10 +176,13 @@ impl Containers {
     async fn launch(&self, container: &Arc<Container>) -> Result<Launched, ContainerError> {
         let record = container.record();
         let dir = self.shim_dir(&record.id);
+        let mut watch = Stopwatch::start(&container.id);
         await_departure(container).await;
+        watch.lap("start: end of the last run");
         self.inner.cgroup_moves.prewarm();
         crate::create::remove_dir(&dir)?;
         let (shim, events) = self.inner.shims.take(&dir)?;
+        watch.lap("start: supervisor from the reserve");
         let (network, prepared) = tokio::join!(
             self.connect_network(Arc::clone(&record)),
             self.prepare(Arc::clone(&record))
@@ -190,7 +196,9 @@ impl Containers {
                 unreachable!("one of the two failed");
             }
         };
+        watch.lap("start: network and files, side by side");
         let started = self.finish_launch(container, &record, &shim, network, &mut request).await;
+        watch.lap("start: supervisor (cgroups, clone, mounts, execve)");
         match started {
             Ok((pid, endpoint)) => Ok(Launched { pid, shim, events, endpoint }),
             Err(error) => {
@@ -252,6 +260,13 @@ impl Containers {
     }
 
     fn connect_network_blocking(&self, record: &Record) -> Result<Network, ContainerError> {
+        let mut watch = Stopwatch::start(&record.id);
+        let network = self.make_network(record)?;
+        watch.lap("start: of that, network");
+        Ok(network)
+    }
+
+    fn make_network(&self, record: &Record) -> Result<Network, ContainerError> {
         let networks = &self.inner.services.networks;
         match NetworkMode::parse(&record.host_config.network_mode) {
             NetworkMode::Host => Ok(Network::default()),
