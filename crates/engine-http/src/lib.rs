@@ -28,6 +28,7 @@ pub mod server;
 pub mod signal;
 pub mod stdcopy;
 pub mod timestamp;
+mod websocket;
 
 pub use api::Api;
 pub use api_error::{Answer, ApiError};

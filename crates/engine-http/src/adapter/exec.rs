@@ -30,7 +30,7 @@ pub(super) fn cells(number: u32) -> u16 {
 #[async_trait]
 impl ExecBackend for Engine {
     async fn create(&self, container: &str, request: ExecCreateRequest) -> Answer<String> {
-        detach_keys::parse(&request.detach_keys)?;
+        detach_keys::parse_for_exec(&request.detach_keys)?;
         Ok(self.containers.exec_create(container, request)?.to_string())
     }
 
@@ -78,7 +78,7 @@ impl ExecBackend for Engine {
         let framing = if is_raw { Framing::Raw } else { Framing::Multiplexed };
         let (containers, id) = (self.containers.clone(), id.to_owned());
         let keys = if exec.request.tty {
-            let asked = detach_keys::parse(&exec.request.detach_keys)?;
+            let asked = detach_keys::parse_for_exec(&exec.request.detach_keys)?;
             asked.unwrap_or_else(|| DEFAULT_DETACH_KEYS.to_vec())
         } else {
             Vec::new()
