@@ -25,6 +25,8 @@ use crate::{ApiError, Attachment, Framing, Hijacked, stdcopy::HEADER_LEN};
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const VERSION: &str = "13";
 const BUFFER_BYTES: usize = 32 * 1024;
+/// How long a client may take to answer a farewell.
+const FAREWELL_TIME: std::time::Duration = std::time::Duration::from_secs(2);
 const MAX_CONTROL_BYTES: u64 = 125;
 const FINAL: u8 = 0x80;
 const MASKED: u8 = 0x80;
@@ -97,7 +99,8 @@ async fn bridge(client: Hijacked, serve: Serve, framing: Framing, kind: MessageK
         // The output's end is the end. A client's is too: dropping our halves tells the container's
         // side, which then lets go.
         tokio::select! {
-            _ = &mut output => {}
+            // The client answers our farewell, and would see a reset if nobody took that.
+            _ = &mut output => drop(tokio::time::timeout(FAREWELL_TIME, &mut input).await),
             end = &mut input => match end {
                 // The process' input is closed; it goes on.
                 Ok(InputEnd::Refused) => drop(output.await),
