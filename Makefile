@@ -2,7 +2,7 @@
 CARGO ?= cargo
 PREFIX ?= /usr/local
 DESTDIR ?=
-PROGRAMS = gantryd gantry-shim gantry-init gantry-runtime gantry gantry-hub
+PROGRAMS = gantryd gantry-shim gantry-logger gantry-init gantry-runtime gantry gantry-hub
 TARGET_DIR = $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 
 .PHONY: help build install uninstall demo clean-demo test test-cgroup2 check
