@@ -80,6 +80,7 @@ pub async fn fetch(repository: &Repository, name: &Reference) -> anyhow::Result<
         let own = name.with_digest(entry.digest.clone());
         let raw = resolve(repository, &own).await?;
         let mut manifest = image(repository, &own, &raw).await?;
+        manifest.reference = format!("{name}@{}", entry.digest);
         if entry.platform.is_some() {
             manifest.descriptor.platform = Some(listed(entry)?);
         }
