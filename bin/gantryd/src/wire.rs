@@ -15,6 +15,7 @@ use distribution::{Client, ClientConfig};
 use engine_http::{
     adapter::{self, EngineFacts},
     backend::Backends,
+    scope::{ApiSockets, SocketDefaults},
 };
 use image::{Images, ImagesConfig, Stores};
 use metadata::Database;
@@ -23,7 +24,7 @@ use snapshot::{OverlaySnapshotter, Snapshotter};
 use tokio::sync::watch;
 use volume::Volumes;
 
-use crate::{config::Config, settings};
+use crate::{config::Config, group, listen, settings};
 
 /// Everything that the services need to be told.
 pub struct EngineSettings {
@@ -49,6 +50,8 @@ pub struct EngineSettings {
 pub struct Engine {
     /// For the routers.
     pub backends: Backends,
+    /// Further sockets with fewer rights.
+    pub sockets: ApiSockets,
     containers: Containers,
     config: watch::Receiver<Arc<Config>>,
 }
@@ -57,6 +60,7 @@ impl Engine {
     /// Ends the services after the last request. Containers keep running unless the
     /// configuration says `stop-containers-on-exit`.
     pub async fn stop(self) {
+        self.sockets.close().await;
         let config = Arc::clone(&self.config.borrow());
         if config.stop_containers_on_exit {
             self.containers.stop_all(config.shutdown_timeout).await;
@@ -107,6 +111,12 @@ pub async fn wire(config: watch::Receiver<Arc<Config>>) -> Result<Engine> {
     for path in volumes.reconcile().context("cannot check the volumes")? {
         tracing::warn!(path = %path.display(), "a volume directory without a row is left alone: it holds data");
     }
+    let sockets = SocketDefaults {
+        dir: settings.exec_root.join("api"),
+        gid: listen::socket_group(&config.borrow())?,
+        find_group: group::id,
+    };
+    let rows = database.clone();
     let containers = Containers::open(
         Services {
             images: images.clone(),
@@ -137,7 +147,11 @@ pub async fn wire(config: watch::Receiver<Arc<Config>>) -> Result<Engine> {
         ..settings.facts
     };
     let services = adapter::Engine::new(containers.clone(), images, networks, volumes, facts);
-    Ok(Engine { backends: services.backends(), containers, config })
+    let backends = services.backends();
+    let sockets = ApiSockets::open(backends.clone(), rows, sockets)
+        .await
+        .context("cannot read the API sockets")?;
+    Ok(Engine { backends, sockets, containers, config })
 }
 
 fn make_dir(path: &Path, mode: u32) -> Result<()> {

@@ -13,6 +13,7 @@
 //! - Migrations are append-only files `migrations/NNNN_noun.sql`, applied in order, each in one
 //!   transaction; a database of a newer build is refused, never changed.
 
+pub mod api_socket;
 pub mod container;
 mod database;
 pub mod image;
