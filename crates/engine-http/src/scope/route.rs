@@ -136,3 +136,106 @@ pub(super) fn image_grant(operation: Operation) -> Grant {
         Operation::Attestations => return Never,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use axum::body::Body;
+    use http::Request;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::{backend::Backends, scope::Scope};
+
+    const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
+
+    /// Every path of the router, from what it prints of itself: axum has no other way to ask.
+    fn paths() -> BTreeSet<String> {
+        let printed = format!("{:?}", crate::routes::router(Backends::unbuilt()));
+        let texts = printed.split('"').skip(1).step_by(2);
+        texts.filter(|text| text.starts_with('/')).map(str::to_owned).collect()
+    }
+
+    async fn is_routed(method: &str, path: &str) -> bool {
+        // The image routes tell by their last segment, which the compiler checks.
+        let target = path.replace(['{', '}', '*'], "");
+        let request = Request::builder().method(method).uri(target).body(Body::empty()).unwrap();
+        let response = crate::routes::router(Backends::unbuilt()).oneshot(request).await.unwrap();
+        let status = response.status();
+        let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        !(status == 404 && body.windows(14).any(|text| text == b"page not found"))
+    }
+
+    #[tokio::test]
+    async fn every_route_of_the_router_has_a_row() {
+        let paths = paths();
+        assert!(paths.len() > 70, "{paths:?}");
+        let mut routed = 0;
+        for path in paths.iter().filter(|path| *path != IMAGES) {
+            for method in METHODS {
+                if is_routed(method, path).await {
+                    routed += 1;
+                    let method = Method::from_bytes(method.as_bytes()).unwrap();
+                    assert!(grant(&method, path).is_some(), "{method} {path} has no row");
+                }
+            }
+        }
+        assert!(routed > 100, "{routed}");
+        for (_, path, _) in ROUTES {
+            assert!(paths.contains(*path), "the router has no {path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_scope_answers_what_it_allows_and_403_to_all_else() {
+        let events = ["events".to_owned()];
+        let scope = std::sync::Arc::new(Scope::parse("s", &events, &[], &[]).unwrap());
+        for path in paths() {
+            for method in METHODS {
+                let target = path.replace(['{', '}', '*'], "");
+                let request =
+                    Request::builder().method(method).uri(target).body(Body::empty()).unwrap();
+                let router = crate::scope::router(scope.clone(), Backends::unbuilt());
+                let status = router.oneshot(request).await.unwrap().status();
+                let is_open = ["/_ping", "/version", "/info", "/events"].contains(&&*path)
+                    && matches!(method, "GET" | "HEAD");
+                assert_eq!(status != 403, is_open, "{method} {path}: {status}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_permission_is_asked_for_somewhere() {
+        let mut asked: BTreeSet<_> =
+            ROUTES.iter().map(|(.., grant)| *grant).filter_map(needed).collect();
+        let paths = [
+            ("GET", "json"),
+            ("GET", "search"),
+            ("GET", "get"),
+            ("POST", "create"),
+            ("POST", "load"),
+            ("POST", "prune"),
+            ("DELETE", "a"),
+            ("GET", "a/json"),
+            ("GET", "a/history"),
+            ("POST", "a/push"),
+            ("POST", "a/tag"),
+        ];
+        for (method, path) in paths {
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            let (operation, _) = Operation::of(&method, path).unwrap();
+            asked.extend(needed(image_grant(operation)));
+        }
+        // Not of a route: what is more than one may ask of a route that was allowed.
+        asked.extend([SystemInfo, ExecPrivileged]);
+        assert_eq!(asked, Permission::ALL.iter().copied().collect());
+    }
+
+    fn needed(grant: Grant) -> Option<Permission> {
+        match grant {
+            Needs(permission) => Some(permission),
+            Always | Never => None,
+        }
+    }
+}
