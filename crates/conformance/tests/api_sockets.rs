@@ -67,7 +67,7 @@ fn only_matching_containers_exist_and_their_environment_is_hidden() {
         docker(&["logs", reference]).fails(1, &format!("No such container: {reference}"));
     }
     docker(&["ps", "-a", "--filter", "before=hidden"]).fails(1, "No such container: hidden");
-    assert_eq!(docker(&["info", "--format", "{{.Containers}} {{.DockerRootDir}}"]).ok(), "1 ");
+    assert_eq!(docker(&["info", "--format", "{{.Containers}}|{{.DockerRootDir}}"]).ok(), "1|");
     docker(&["top", "shown", "auxe"]).fails(1, "is not allowed on the API socket dashboard");
     engine.remove_all_containers();
 }
