@@ -173,7 +173,8 @@ mod tests {
         assert!(paths.len() > 70, "{paths:?}");
         let mut routed = 0;
         for path in paths.iter().filter(|path| *path != IMAGES) {
-            for method in METHODS {
+            // A 404 of `HEAD` has no text; it is looked up as `GET`.
+            for method in METHODS.into_iter().filter(|method| *method != "HEAD") {
                 if is_routed(method, path).await {
                     routed += 1;
                     let method = Method::from_bytes(method.as_bytes()).unwrap();
