@@ -75,9 +75,10 @@ async fn list(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
 }
 
 fn row(socket: &ApiSocket) -> Row {
-    let filters = socket.filters.iter().flat_map(|(name, values)| {
-        values.iter().map(move |value| format!("{name}={value}"))
-    });
+    let filters = socket
+        .filters
+        .iter()
+        .flat_map(|(name, values)| values.iter().map(move |value| format!("{name}={value}")));
     Row::new([
         ("Name", socket.name.clone()),
         ("Path", socket.path.clone()),
