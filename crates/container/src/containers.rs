@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
 };
 
 use image::Images;
@@ -54,6 +54,8 @@ pub(crate) struct Inner {
     pub(crate) seccomp: SeccompCache,
     pub(crate) accounts: AccountCache,
     pub(crate) shims: ShimPool,
+    /// The engine is stopping and takes its containers along: no policy starts them again.
+    pub(crate) is_stopping: AtomicBool,
     table: Mutex<Table>,
 }
 
@@ -81,8 +83,15 @@ impl Containers {
         let seccomp = SeccompCache::open(settings.exec_dir.join("seccomp"), &settings.seccomp)?;
         let shims = ShimPool::new(settings.shim_binary.clone(), settings.exec_dir.join("shims"));
         let accounts = AccountCache::default();
-        let inner =
-            Inner { services, settings, seccomp, accounts, shims, table: Mutex::new(entries) };
+        let inner = Inner {
+            services,
+            settings,
+            seccomp,
+            accounts,
+            shims,
+            is_stopping: AtomicBool::new(false),
+            table: Mutex::new(entries),
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
