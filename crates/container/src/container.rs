@@ -6,7 +6,7 @@ use std::{
 };
 
 use shim_client::{Attachment, Shim};
-use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncGuard, watch};
+use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncGuard, oneshot, watch};
 use types::{ContainerId, ExecId};
 
 use crate::{
@@ -33,6 +33,8 @@ pub struct Live {
     pub state: State,
     /// The supervisor while init exists.
     pub shim: Option<Shim>,
+    /// Resolves when the supervisor of the last run is gone, and the mounts of that run with it.
+    pub departing: Option<oneshot::Receiver<()>>,
     /// The container's end of its network while init exists.
     pub endpoint: Option<network::Endpoint>,
     /// Streams that were attached before the start.
@@ -77,6 +79,7 @@ impl Container {
                 record: Arc::new(record),
                 state,
                 shim: None,
+                departing: None,
                 endpoint: None,
                 pending: Vec::new(),
                 execs: BTreeMap::new(),

@@ -104,7 +104,7 @@ impl Containers {
     ) -> Result<ExecId, ContainerError> {
         let container = self.find(reference)?;
         // Clients start what they have made at once.
-        crate::cgroup_mode::prewarm();
+        self.inner.cgroup_moves.prewarm();
         self.new_exec(&container, request).map(|exec| exec.id.clone())
     }
 

@@ -247,7 +247,7 @@ enum Purpose {
 }
 
 /// The root of a running container, as its init sees it.
-fn running_root(container: &Container) -> Result<Option<RootView>, ContainerError> {
+pub(crate) fn running_root(container: &Container) -> Result<Option<RootView>, ContainerError> {
     let state = container.state();
     if !state.is_running() {
         return Ok(None);

@@ -113,7 +113,7 @@ impl Containers {
     fn graph_driver(&self, record: &Record) -> Result<GraphDriver, ContainerError> {
         let rootfs = self.inner.services.snapshots.rootfs(&snapshot_key(&record.id))?;
         let mut data = BTreeMap::from([("ID".to_owned(), record.id.to_string())]);
-        if let RootFilesystem::Overlay { lower, upper, work } = rootfs {
+        if let RootFilesystem::Overlay { lower, upper, work, .. } = rootfs {
             let lower: Vec<_> =
                 lower.iter().map(|dir| dir.to_string_lossy().into_owned()).collect();
             data.insert("LowerDir".to_owned(), lower.join(":"));

@@ -17,6 +17,7 @@ mod account;
 mod account_cache;
 mod attach;
 pub mod cgroup_mode;
+mod cgroup_moves;
 pub mod clock;
 mod container;
 mod containers;
@@ -61,6 +62,7 @@ mod wait;
 
 pub use account::AccountError;
 pub use attach::Attached;
+pub use cgroup_moves::FavorDynmods;
 pub use container::{Container, Progress};
 pub use containers::{Containers, Services};
 pub use create::Created;

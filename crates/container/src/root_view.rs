@@ -39,11 +39,12 @@ impl RootView {
     pub fn open(rootfs: &RootFilesystem) -> io::Result<Self> {
         let root = match rootfs {
             RootFilesystem::Directory { path } => Root::open(path)?,
-            RootFilesystem::Overlay { lower, upper, work } => {
+            RootFilesystem::Overlay { lower, upper, work, is_volatile } => {
                 Root::from_fd(overlay::mount(&Overlay {
                     lower,
                     upper: upper.as_deref(),
                     work: work.as_deref(),
+                    is_volatile: *is_volatile,
                 })?)
             }
         };
@@ -52,17 +53,12 @@ impl RootView {
 
     /// Mounts the root file system for reading, its writable directory as one more layer: a second
     /// mount that can write empties the work directory of the first, whose container then can no
-    /// longer copy anything up.
+    /// longer copy anything up; and the end of a mount that can write flushes the file system.
     ///
     /// # Errors
     /// Those of mounting.
     pub fn open_for_reading(rootfs: &RootFilesystem) -> io::Result<Self> {
-        let mut rootfs = rootfs.clone();
-        if let RootFilesystem::Overlay { lower, upper, work } = &mut rootfs {
-            lower.splice(0..0, upper.take());
-            *work = None;
-        }
-        Self::open(&rootfs)
+        Self::open(&rootfs.clone().into_view())
     }
 
     /// The root of a process, with all that is mounted there.

@@ -85,6 +85,9 @@ pub struct State {
     pub health_restarts: Vec<i64>,
     /// Whether a caller stopped it, which ends `unless-stopped` and `always` until a start.
     pub is_manually_stopped: bool,
+    /// Whether the removal that has begun takes the anonymous volumes too.
+    #[serde(default)]
+    pub removes_volumes: bool,
     /// What its checks say, from the first start on; `None` without a check.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "shared_health")]
     pub health: Option<Arc<Health>>,
@@ -172,6 +175,7 @@ impl Default for State {
             restart_reason: String::new(),
             health_restarts: Vec::new(),
             is_manually_stopped: false,
+            removes_volumes: false,
             health: None,
         }
     }

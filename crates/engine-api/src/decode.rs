@@ -18,6 +18,57 @@ pub fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     from_value(serde_json::from_slice(bytes)?)
 }
 
+/// Why the body of a request is no document; texts are those of Docker's engine.
+#[derive(Debug)]
+pub enum DocumentError {
+    /// Nothing but white space.
+    Empty,
+    /// No JSON: what Go's decoder says of it.
+    Syntax(String),
+    /// A value has the wrong type.
+    Type(Error),
+    /// Something follows the document.
+    Trailing,
+}
+
+impl std::fmt::Display for DocumentError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Empty => f.write_str("invalid JSON: got EOF while reading request body"),
+            Self::Syntax(complaint) => write!(f, "invalid JSON: {complaint}"),
+            Self::Type(error) => write!(f, "invalid JSON: {error}"),
+            Self::Trailing => f.write_str("unexpected content after JSON"),
+        }
+    }
+}
+
+impl std::error::Error for DocumentError {}
+
+/// Reads the one document of a request's body; `null` is `None`.
+///
+/// # Errors
+/// [`DocumentError`] in the order of Docker's checks: text, types, what follows.
+pub fn from_body<T: DeserializeOwned>(bytes: &[u8]) -> Result<Option<T>, DocumentError> {
+    if bytes.trim_ascii().is_empty() {
+        return Err(DocumentError::Empty);
+    }
+    let mut documents = serde_json::Deserializer::from_slice(bytes).into_iter::<Value>();
+    let value = match documents.next() {
+        Some(Ok(value)) => value,
+        Some(Err(_)) | None => return Err(DocumentError::Syntax(crate::syntax::complaint(bytes))),
+    };
+    let rest = bytes[documents.byte_offset()..].trim_ascii_start();
+    let document = match value {
+        Value::Null => None,
+        value => Some(from_value(value).map_err(DocumentError::Type)?),
+    };
+    // Go's `Decoder.More` takes a closing bracket for the end of an outer list.
+    match rest.first() {
+        None | Some(b']' | b'}') => Ok(document),
+        Some(_) => Err(DocumentError::Trailing),
+    }
+}
+
 /// Reads one document from a parsed value.
 ///
 /// # Errors

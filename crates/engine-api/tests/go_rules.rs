@@ -134,3 +134,21 @@ fn a_time_that_never_was_is_the_year_one() {
     assert_eq!(value["read"], engine_api::ZERO_TIME);
     assert_eq!(written(&ContainerInspect::default())["State"]["StartedAt"], engine_api::ZERO_TIME);
 }
+
+#[test]
+fn a_body_is_one_document_with_nothing_after_it() {
+    let text = |body: &str| match gantry_engine_api::from_body::<ContainerConfig>(body.as_bytes()) {
+        Ok(document) => format!("{}", document.is_some()),
+        Err(error) => error.to_string(),
+    };
+    assert_eq!(text(r#" {"Image":"a"} "#), "true");
+    assert_eq!(text("null"), "false");
+    assert_eq!(text("{} trailing content"), "unexpected content after JSON");
+    assert_eq!(text("{}]"), "true");
+    assert_eq!(text(" "), "invalid JSON: got EOF while reading request body");
+    assert_eq!(
+        text("{invalid json"),
+        "invalid JSON: invalid character 'i' looking for beginning of object key string"
+    );
+    assert!(text(r#"{"Image":[1]}"#).starts_with("invalid JSON: "));
+}

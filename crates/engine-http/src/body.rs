@@ -59,12 +59,9 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for JsonBody<T> {
                 )
             }));
         }
-        if bytes.trim_ascii() == b"null" {
-            return Ok(Self(None));
-        }
-        engine_api::from_slice(&bytes)
-            .map(|document| Self(Some(document)))
-            .map_err(|error| ApiError::invalid(format!("invalid JSON: {error}")))
+        engine_api::from_body(&bytes)
+            .map(Self)
+            .map_err(|error| ApiError::invalid(error.to_string()))
     }
 }
 

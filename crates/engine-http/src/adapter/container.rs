@@ -22,7 +22,7 @@ use types::ContainerName;
 
 use super::{Engine, attach, blocking, container_filter::Wanted, exec::cells, files, log_frames};
 use crate::{
-    Answer, ApiError, Attachment, ByteStream, Filters, Framing, Signal, Timestamp,
+    Answer, ApiError, Attachment, ByteStream, Filters, Framing, Timestamp,
     backend::{
         ContainerBackend, TerminalSize,
         container::{
@@ -32,6 +32,7 @@ use crate::{
         },
     },
 };
+use types::Signal;
 
 /// Between two samples of a stream.
 const SAMPLE_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
