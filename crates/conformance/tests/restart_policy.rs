@@ -171,7 +171,8 @@ fn the_engine_starts_what_others_need_first() {
         "{{.Actor.Attributes.name}} {{.Action}}",
     ];
     let order = engine.ok(&order);
-    let position = |line: &str| order.lines().rposition(|own| own == line);
+    let lines: Vec<_> = order.lines().collect();
+    let position = |line: &str| lines.iter().rposition(|own| *own == line);
     assert!(position("app start") > position("db health_status: healthy"), "{order}");
     engine.remove_all_containers();
     engine.assert_nothing_leaked();

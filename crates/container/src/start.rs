@@ -145,6 +145,7 @@ impl Containers {
             std::mem::take(&mut live.pending)
         };
         container.announce(false);
+        self.publish_arrival(container);
         self.publish(container, "start", BTreeMap::new());
         self.supervise(container, launched.events);
         self.monitor_health(container);

@@ -152,6 +152,7 @@ impl Containers {
             let noted = container.live().state.apply(Transition::Exited(end.record));
             tracing::debug!(?noted, "noted in memory only");
         }
+        self.publish_departure(container);
         let seconds = (finished - started).max(0) / 1_000_000_000;
         let attributes = BTreeMap::from([
             ("exitCode".to_owned(), exit_code.to_string()),

@@ -20,11 +20,26 @@ pub(super) fn framing(attached: &Attached) -> Framing {
     if attached.has_terminal { Framing::Raw } else { Framing::Multiplexed }
 }
 
-/// Serves an attached stream until either side ends.
-pub(super) fn attachment(attached: Attached, detach_keys: Option<Vec<u8>>) -> Attachment {
+/// How a client left an attached stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Departure {
+    /// With the stream's end.
+    Ended,
+    /// By the detach keys.
+    Detached,
+}
+
+/// Serves an attached stream until either side ends, and tells how.
+pub(super) fn attachment(
+    attached: Attached,
+    detach_keys: Option<Vec<u8>>,
+    tell: impl FnOnce(Departure) + Send + 'static,
+) -> Attachment {
     let framing = framing(&attached);
     let keys = keys_for(&attached, detach_keys);
-    Attachment::new(framing, move |client| pump(client, attached, keys))
+    Attachment::new(framing, move |client| async move {
+        tell(pump(client, attached, keys).await);
+    })
 }
 
 /// Only a terminal's bytes are typed by hand.
@@ -42,6 +57,7 @@ pub(super) fn with_replay(
     replay: Option<impl Stream<Item = std::io::Result<Bytes>> + Send + 'static>,
     live: Option<Attached>,
     detach_keys: Option<Vec<u8>>,
+    tell: impl FnOnce(Departure) + Send + 'static,
 ) -> Attachment {
     Attachment::new(framing, move |mut client| async move {
         if let Some(replay) = replay {
@@ -55,7 +71,7 @@ pub(super) fn with_replay(
         match live {
             Some(attached) => {
                 let keys = keys_for(&attached, detach_keys);
-                pump(client, attached, keys).await;
+                tell(pump(client, attached, keys).await);
             }
             // A client that has gone needs no goodbye.
             None => drop(client.shutdown().await),
@@ -65,8 +81,8 @@ pub(super) fn with_replay(
 
 /// Copies both ways. The client's end of input is passed on as a half-close; the container's end
 /// of output closes the connection.
-pub(super) async fn pump(client: Hijacked, attached: Attached, detach_keys: Vec<u8>) {
-    serve(client, attached, detach_keys, Recoding::None, std::future::ready(())).await;
+pub(super) async fn pump(client: Hijacked, attached: Attached, detach_keys: Vec<u8>) -> Departure {
+    serve(client, attached, detach_keys, Recoding::None, std::future::ready(())).await
 }
 
 /// [`pump`] for an exec: the client hears of the end only when `ended` has come true, because it
@@ -78,9 +94,9 @@ pub(super) async fn pump_exec(
     detach_keys: Vec<u8>,
     is_framed: bool,
     ended: impl Future<Output = ()>,
-) {
+) -> Departure {
     let recoding = if is_framed { Recoding::Framed } else { Recoding::None };
-    serve(client, attached, detach_keys, recoding, ended).await;
+    serve(client, attached, detach_keys, recoding, ended).await
 }
 
 /// What is done to the container's output.
@@ -110,7 +126,7 @@ async fn serve(
     detach_keys: Vec<u8>,
     recoding: Recoding,
     ended: impl Future<Output = ()>,
-) {
+) -> Departure {
     let (mut from_client, mut to_client) = tokio::io::split(client);
     let (mut from_container, to_container) = attached.stream.into_split();
     let output = async {
@@ -125,10 +141,13 @@ async fn serve(
     let input = copy_input(&mut from_client, to_container, DetachKeys::new(detach_keys));
     tokio::pin!(output, input);
     tokio::select! {
-        () = &mut output => {}
+        () = &mut output => Departure::Ended,
         outcome = &mut input => match outcome {
-            Input::Ended => output.await,
-            Input::Detached => {}
+            Input::Ended => {
+                output.await;
+                Departure::Ended
+            }
+            Input::Detached => Departure::Detached,
         },
     }
 }

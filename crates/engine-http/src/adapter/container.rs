@@ -258,9 +258,16 @@ impl ContainerBackend for Engine {
         let framing = Self::framing(&container);
         let live =
             if options.stream { Some(self.containers.attach(id, streams).await?) } else { None };
+        let containers = self.containers.clone();
+        let tell = move |departure| {
+            if departure == attach::Departure::Detached {
+                containers.publish_plain(&container, "detach");
+            }
+        };
+        let keys = options.detach_keys;
         Ok(match (replay, live) {
-            (None, Some(live)) => attach::attachment(live, options.detach_keys),
-            (replay, live) => attach::with_replay(framing, replay, live, options.detach_keys),
+            (None, Some(live)) => attach::attachment(live, keys, tell),
+            (replay, live) => attach::with_replay(framing, replay, live, keys, tell),
         })
     }
 
@@ -314,10 +321,15 @@ impl ContainerBackend for Engine {
     async fn archive_get(&self, id: &str, path: &str) -> Answer<(PathStat, ByteStream)> {
         let found = self.found_path(id, path).await?;
         let stat = files::stat(&found.info);
+        let container = self.containers.find(id)?;
+        self.containers.publish_plain(&container, "archive-path");
         Ok((stat, files::stream(move |out| found.write_archive(out))))
     }
 
     async fn archive_put(&self, id: &str, options: PutArchive, archive: ByteStream) -> Answer<()> {
-        self.write_archive(id, options, archive).await
+        self.write_archive(id, options, archive).await?;
+        let container = self.containers.find(id)?;
+        self.containers.publish_plain(&container, "extract-to-dir");
+        Ok(())
     }
 }

@@ -7,7 +7,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::{
     Engine,
-    attach::{DEFAULT_DETACH_KEYS, pump_exec},
+    attach::{DEFAULT_DETACH_KEYS, Departure, pump_exec},
 };
 use crate::{
     Answer, ApiError, Attachment, Framing,
@@ -94,7 +94,10 @@ impl ExecBackend for Engine {
                         let reported = end.wait_for(Option::is_some);
                         let _ = tokio::time::timeout(END_REPORT, reported).await;
                     };
-                    pump_exec(client, attached, keys, is_framed, ended).await;
+                    let departure = pump_exec(client, attached, keys, is_framed, ended).await;
+                    if departure == Departure::Detached {
+                        containers.publish_exec_detach(&container, &exec);
+                    }
                 }
                 Ok(None) => {}
                 Err(error) => {

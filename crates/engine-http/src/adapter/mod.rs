@@ -3,6 +3,7 @@
 mod attach;
 mod container;
 mod container_filter;
+mod event;
 mod exec;
 mod files;
 mod image;
