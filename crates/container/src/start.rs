@@ -23,8 +23,9 @@ use crate::{
     exec::start_exit_code,
     files::running_root,
     host_files,
-    log_config::LogConfigPlan,
+    log_config::{LogConfigPlan, LogPlace},
     network_mode::NetworkMode,
+    phase::Stopwatch,
     record::Record,
     settings::NATIVE_RUNTIME,
     spec::{self, HostFiles, Inputs, NamespacePlan, Origin},
@@ -107,12 +108,14 @@ impl Containers {
             }
         };
         let pid = launched.pid;
+        let mut watch = Stopwatch::start(&container.id);
         if let Err(error) = self.note_start(container, pid, cause) {
             // What cannot be written down must not run: nobody would know of it after a crash.
             self.undo_launch(container, launched).await;
             self.note_failed_start(container, &error, cause);
             return Err(error);
         }
+        watch.lap("start: row");
         self.adopt_launch(container, launched);
         tracing::debug!(container.id = %container.id, pid, elapsed = ?began.elapsed(), "started");
         Ok(())
@@ -204,10 +207,13 @@ impl Containers {
     async fn launch(&self, container: &Arc<Container>) -> Result<Launched, ContainerError> {
         let record = container.record();
         let dir = self.shim_dir(&record.id);
+        let mut watch = Stopwatch::start(&container.id);
         await_departure(container).await;
+        watch.lap("start: end of the last run");
         self.inner.cgroup_moves.prewarm();
         crate::create::remove_dir(&dir)?;
         let (shim, events) = self.inner.shims.take(&dir)?;
+        watch.lap("start: supervisor from the reserve");
         let (network, prepared) = tokio::join!(
             self.connect_network(Arc::clone(&record)),
             self.prepare(Arc::clone(&record))
@@ -221,7 +227,9 @@ impl Containers {
                 unreachable!("one of the two failed");
             }
         };
+        watch.lap("start: network and files, side by side");
         let started = self.finish_launch(container, &record, &shim, network, &mut request).await;
+        watch.lap("start: supervisor (cgroups, clone, mounts, execve)");
         match started {
             Ok((pid, endpoint)) => Ok(Launched { pid, shim, events, endpoint }),
             Err(error) => {
@@ -283,6 +291,13 @@ impl Containers {
     }
 
     fn connect_network_blocking(&self, record: &Record) -> Result<Network, ContainerError> {
+        let mut watch = Stopwatch::start(&record.id);
+        let network = self.make_network(record)?;
+        watch.lap("start: of that, network");
+        Ok(network)
+    }
+
+    fn make_network(&self, record: &Record) -> Result<Network, ContainerError> {
         let networks = &self.inner.services.networks;
         match NetworkMode::parse(&record.host_config.network_mode) {
             NetworkMode::Host => Ok(Network::default()),
@@ -381,7 +396,8 @@ impl Containers {
             stdin_once: record.config.stdin_once,
             console_size: spec::console_size(record.host_config.console_size)
                 .map(|size| (size.width, size.height)),
-            log: LogConfigPlan::parse(&record.host_config.log_config)?.target(record, &dir),
+            log: LogConfigPlan::parse(&record.host_config.log_config)?
+                .target(record, LogPlace { dir: &dir, logger: &settings.logger_binary })?,
             bundle,
             external_runtime: self.external_runtime(record)?,
             init_binary: settings.init_binary.clone().filter(|_| has_init),

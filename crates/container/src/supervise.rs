@@ -13,6 +13,7 @@ use crate::{
     ContainerError, Containers,
     clock::now_nanos,
     container::Container,
+    phase::Stopwatch,
     restart,
     state::{Phase, State, Transition},
 };
@@ -123,9 +124,11 @@ impl Containers {
         events: Option<Events>,
     ) {
         let record = &end.record;
+        let mut watch = Stopwatch::start(&container.id);
         if let Err(error) = self.disconnect(&container.id).await {
             tracing::warn!(container.id = %container.id, error = %types::error::chain(&error), "cannot disconnect");
         }
+        watch.lap("end: network");
         let shim = {
             let mut live = container.live();
             live.endpoint = None;
@@ -140,6 +143,7 @@ impl Containers {
             // The answer does not matter: a shim that is gone needs no release.
             let _ = shim.release().await;
         }
+        watch.lap("end: supervisor (cgroups)");
         if let Some(events) = events {
             container.live().departing = Some(departure(events));
         }
@@ -152,6 +156,7 @@ impl Containers {
             let noted = container.live().state.apply(Transition::Exited(end.record));
             tracing::debug!(?noted, "noted in memory only");
         }
+        watch.lap("end: row");
         self.publish_departure(container);
         let seconds = (finished - started).max(0) / 1_000_000_000;
         let attributes = BTreeMap::from([
