@@ -93,6 +93,7 @@ impl Containers {
             id,
         };
         health::Check::parse(&record.config)?;
+        health::Reaction::parse(&record)?;
         warnings.extend(record.config.healthcheck.as_ref().and_then(health::unknown_test));
         self.check_network(&record)?;
         let requests = self.mount_requests(&record)?;

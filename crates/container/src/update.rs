@@ -35,7 +35,13 @@ impl Containers {
         merge(&mut host.resources, &request.resources);
         resource::check(&host.resources)?;
         if !request.restart_policy.name.is_empty() {
-            Policy::parse(&request.restart_policy, host.auto_remove)?;
+            let policy = Policy::parse(&request.restart_policy, false)?;
+            if host.auto_remove && policy != Policy::No {
+                return Err(ContainerError::Conflict(format!(
+                    "Cannot update container {}: Restart policy cannot be updated because AutoRemove is enabled for the container",
+                    container.id
+                )));
+            }
             host.restart_policy = request.restart_policy.clone();
         }
         if let Some(shim) = container.shim() {
