@@ -29,12 +29,12 @@ impl AccountCache {
     /// Those of mounting and reading.
     pub fn get(&self, image: &Digest, rootfs: &RootFilesystem) -> io::Result<Arc<Accounts>> {
         if has_own_etc(rootfs) {
-            return Ok(Arc::new(Self::read(&open(rootfs)?)?));
+            return Ok(Arc::new(Self::read(&RootView::open_for_reading(rootfs)?)?));
         }
         if let Some(found) = self.lock().get(image) {
             return Ok(Arc::clone(found));
         }
-        let accounts = Arc::new(Self::read(&open(rootfs)?)?);
+        let accounts = Arc::new(Self::read(&RootView::open_for_reading(rootfs)?)?);
         let mut cache = self.lock();
         if cache.len() >= CAPACITY {
             cache.clear();
@@ -63,9 +63,4 @@ fn has_own_etc(rootfs: &RootFilesystem) -> bool {
             upper.as_ref().is_some_and(|upper| upper.join("etc").symlink_metadata().is_ok())
         }
     }
-}
-
-/// Never with the writable layer as such: unmounting it flushes the file system.
-fn open(rootfs: &RootFilesystem) -> io::Result<RootView> {
-    RootView::open(&rootfs.clone().into_view())
 }

@@ -11,6 +11,7 @@ use types::{ContainerId, ExecId};
 
 use crate::{
     exec::Exec,
+    health::{Monitor, Status},
     record::Record,
     state::{Phase, State},
 };
@@ -40,6 +41,8 @@ pub struct Live {
     pub pending: Vec<Attachment>,
     /// Exec sessions, ended ones included until the container's next start.
     pub execs: BTreeMap<ExecId, Arc<Exec>>,
+    /// Probes its health while it runs.
+    pub monitor: Option<Monitor>,
 }
 
 /// What waiters watch.
@@ -51,6 +54,8 @@ pub struct Progress {
     pub exits: u64,
     /// Of the last run.
     pub exit_code: i32,
+    /// Of a container with a health check.
+    pub health: Option<Status>,
     /// Whether the container is gone.
     pub is_removed: bool,
 }
@@ -63,6 +68,7 @@ impl Container {
             phase: state.phase,
             exits: 0,
             exit_code: state.exit_code,
+            health: None,
             is_removed: false,
         };
         Self {
@@ -75,6 +81,7 @@ impl Container {
                 endpoint: None,
                 pending: Vec::new(),
                 execs: BTreeMap::new(),
+                monitor: None,
             }),
             operation: AsyncMutex::new(()),
             progress: watch::channel(progress).0,
@@ -122,6 +129,7 @@ impl Container {
         self.progress.send_modify(|progress| {
             progress.phase = state.phase;
             progress.exit_code = state.exit_code;
+            progress.health = state.health.as_ref().map(|health| health.status);
             progress.exits += u64::from(has_exited);
         });
     }

@@ -10,6 +10,7 @@ use image::Images;
 use metadata::{Database, container as table, container::ContainerRow};
 use network::Networks;
 use snapshot::{Key, Snapshotter};
+use sys::trash::Trash;
 use types::{ContainerId, ContainerName};
 use volume::Volumes;
 
@@ -25,6 +26,9 @@ use crate::{
     shim_pool::ShimPool,
     state::{State, Transition},
 };
+
+/// Where removed containers' files wait for their deletion, below their directory.
+pub(crate) const TRASH: &str = ".removed";
 
 /// The services below.
 #[derive(Clone)]
@@ -55,6 +59,7 @@ pub(crate) struct Inner {
     pub(crate) seccomp: SeccompCache,
     pub(crate) accounts: AccountCache,
     pub(crate) shims: ShimPool,
+    pub(crate) trash: Trash,
     pub(crate) cgroup_moves: CgroupMoves,
     table: Mutex<Table>,
 }
@@ -84,8 +89,10 @@ impl Containers {
         let shims = ShimPool::new(settings.shim_binary.clone(), settings.exec_dir.join("shims"));
         let accounts = AccountCache::default();
         let cgroup_moves = CgroupMoves::prepare(settings.favor_dynmods);
+        let trash = open_trash(&settings)?;
         let table = Mutex::new(entries);
-        let inner = Inner { services, settings, seccomp, accounts, shims, cgroup_moves, table };
+        let inner =
+            Inner { services, settings, seccomp, accounts, shims, trash, cgroup_moves, table };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -308,6 +315,16 @@ impl Containers {
         let parent = if asked.is_empty() { &self.inner.settings.cgroup_parent } else { asked };
         format!("/{}/{}", parent.trim_matches('/'), record.id)
     }
+}
+
+/// Opens the directory of removed containers' files and goes on with their deletion.
+fn open_trash(settings: &Settings) -> Result<Trash, ContainerError> {
+    let path = settings.data_dir.join(TRASH);
+    Trash::open(path.clone(), |path, error| {
+        tracing::warn!(path = %path.display(), %error, "cannot delete a removed container's files");
+    })
+    .and_then(|trash| trash.empty().map(|()| trash))
+    .map_err(|source| ContainerError::File { action: "prepare", path, source })
 }
 
 /// The key of a container's writable layer.

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use engine_api::{
     Set,
     container::{ContainerConfig, ContainerCreateRequest},
-    host_config::{HostConfig, LogConfig},
+    health::HealthConfig,
+    host_config::HostConfig,
 };
 use image::Image;
 use types::{ContainerId, ContainerName, VolumeName};
@@ -15,7 +16,7 @@ use crate::{
     ContainerError, Containers,
     clock::now_nanos,
     containers::snapshot_key,
-    generated_name,
+    generated_name, health,
     mount_request::{self, MountRequest, RequestedSource},
     network_mode::NetworkMode,
     record::{MountPlan, MountSource, Record},
@@ -87,19 +88,12 @@ impl Containers {
                 .unwrap_or_default(),
             mounts: Vec::new(),
             command,
-            health: None,
             config,
             host_config: host,
             id,
         };
-        if record
-            .config
-            .healthcheck
-            .as_ref()
-            .is_some_and(|h| h.test.first().is_some_and(|t| t != "NONE"))
-        {
-            warnings.push("Health checks are not run by this version of Gantry.".to_owned());
-        }
+        health::Check::parse(&record.config)?;
+        warnings.extend(record.config.healthcheck.as_ref().and_then(health::unknown_test));
         self.check_network(&record)?;
         let requests = self.mount_requests(&record)?;
         let made = self.make(&mut record, requests, name.is_none());
@@ -163,7 +157,7 @@ impl Containers {
         if host.network_mode.is_empty() {
             host.network_mode = "bridge".to_owned();
         }
-        default_log(&mut host.log_config, &settings.log);
+        crate::log_config::merge_defaults(&mut host.log_config, &settings.log);
         if host.runtime.is_empty() {
             host.runtime.clone_from(&settings.default_runtime);
         }
@@ -329,8 +323,7 @@ impl Containers {
                 let name = name.map(|n| n.parse::<VolumeName>()).transpose().map_err(invalid)?;
                 let volumes = &self.inner.services.volumes;
                 let (volume, is_new) =
-                    volumes.create(NewVolume { name, driver, options, labels })?;
-                volumes.acquire(&volume.name, container)?;
+                    volumes.create_for(container, NewVolume { name, driver, options, labels })?;
                 if is_new {
                     let attributes = BTreeMap::from([("driver".to_owned(), volume.driver.clone())]);
                     self.events().publish("volume", "create", &*volume.name, attributes);
@@ -454,6 +447,7 @@ fn merged_config(
         config.stop_signal = defaults.stop_signal.unwrap_or_default();
     }
     crate::signal::parse_or_default(&config.stop_signal)?;
+    config.healthcheck = health::merge(config.healthcheck, image_health(defaults.healthcheck)?);
     let volumes = config.volumes.get_or_insert_default();
     for path in defaults.volumes.unwrap_or_default().into_keys() {
         volumes.entry(path).or_default();
@@ -466,6 +460,16 @@ fn merged_config(
     }
     check_env(config.env.as_deref().unwrap_or_default())?;
     Ok(config)
+}
+
+/// The image's health check. One that cannot be read is the image's mistake, which is told.
+fn image_health(
+    document: Option<serde_json::Value>,
+) -> Result<Option<HealthConfig>, ContainerError> {
+    document
+        .map(serde_json::from_value)
+        .transpose()
+        .map_err(|error| ContainerError::Invalid(format!("the image's health check: {error}")))
 }
 
 fn default_hostname(id: &ContainerId, host: &HostConfig) -> String {
@@ -492,39 +496,4 @@ fn command(config: &ContainerConfig) -> Result<Vec<String>, ContainerError> {
         return Err(ContainerError::Invalid("no command specified".into()));
     }
     Ok(command)
-}
-/// Completes a log configuration from the engine's: its driver where none is named, its options
-/// where the driver is the same and an option is not given.
-fn default_log(asked: &mut LogConfig, engine: &LogConfig) {
-    if asked.kind.is_empty() {
-        asked.kind.clone_from(&engine.kind);
-    }
-    if asked.kind != engine.kind {
-        return;
-    }
-    for (name, value) in engine.config.iter().flatten() {
-        let options = asked.config.get_or_insert_default();
-        options.entry(name.clone()).or_insert_with(|| value.clone());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn log(kind: &str, options: &[(&str, &str)]) -> LogConfig {
-        let config = options.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        LogConfig { kind: kind.to_owned(), config: Some(config) }
-    }
-
-    #[test]
-    fn log_options_without_a_driver_are_the_default_driver_s() {
-        let engine = log("json-file", &[("max-size", "20m"), ("max-file", "5")]);
-        let mut asked = log("", &[("max-file", "100")]);
-        default_log(&mut asked, &engine);
-        assert_eq!(asked, log("json-file", &[("max-size", "20m"), ("max-file", "100")]));
-        let mut other = log("none", &[]);
-        default_log(&mut other, &engine);
-        assert_eq!(other, log("none", &[]));
-    }
 }

@@ -230,12 +230,12 @@ impl Containers {
         container: &Container,
         purpose: Purpose,
     ) -> Result<RootView, ContainerError> {
-        let mut rootfs = self.inner.services.snapshots.rootfs(&snapshot_key(&container.id))?;
-        if purpose == Purpose::Read {
-            rootfs = rootfs.into_view();
-        }
-        RootView::open(&rootfs)
-            .map_err(|error| io_failed("mount the root of", container.id.as_str(), error))
+        let rootfs = self.inner.services.snapshots.rootfs(&snapshot_key(&container.id))?;
+        let view = match purpose {
+            Purpose::Read => RootView::open_for_reading(&rootfs),
+            Purpose::Write => RootView::open(&rootfs),
+        };
+        view.map_err(|error| io_failed("mount the root of", container.id.as_str(), error))
     }
 }
 

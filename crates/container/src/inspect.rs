@@ -7,6 +7,7 @@ use engine_api::{
         ContainerInspect, ContainerState, ContainerSummary, HostConfigSummary,
         NetworkSettingsSummary,
     },
+    health::{HealthSummary, HealthcheckResult},
     image::GraphDriver,
     mount::MountPoint,
     network::{EndpointSettings, NetworkSettings},
@@ -20,8 +21,9 @@ use crate::{
     clock::{now_nanos, rfc3339, rfc3339_or_zero},
     container::Container,
     containers::snapshot_key,
+    health::{Health, ProbeResult, Status},
     human,
-    log_config::{LogConfigPlan, log_path},
+    log_config::LogConfigPlan,
     network_mode::NetworkMode,
     port_request::port_and_protocol,
     record::{MountPlan, MountSource, Record},
@@ -58,8 +60,9 @@ impl Containers {
             true => dir.join(name).to_string_lossy().into_owned(),
             false => String::new(),
         };
-        let has_log = LogConfigPlan::parse(&record.host_config.log_config)
-            .is_ok_and(|plan| plan.is_readable());
+        let log_path = LogConfigPlan::parse(&record.host_config.log_config)
+            .ok()
+            .and_then(|plan| plan.public_path(&record, &dir));
         let (path, args) = record.command.split_first().map_or_else(
             || (String::new(), Vec::new()),
             |(first, rest)| (first.clone(), rest.to_vec()),
@@ -74,11 +77,7 @@ impl Containers {
             resolv_conf_path: file("resolv.conf"),
             hostname_path: file("hostname"),
             hosts_path: file("hosts"),
-            log_path: if has_log {
-                log_path(&record, &dir).to_string_lossy().into_owned()
-            } else {
-                String::new()
-            },
+            log_path: log_path.map_or_else(String::new, |path| path.to_string_lossy().into_owned()),
             name: format!("/{}", record.name),
             restart_count: i64::from(state.restart_count),
             driver: "overlay2".to_owned(),
@@ -168,6 +167,7 @@ impl Containers {
                 networks: networks(&record, endpoint.as_ref()),
             },
             mounts: record.mounts.iter().map(mount_point).collect(),
+            health: Some(health_summary(&state)),
             ..ContainerSummary::default()
         }
     }
@@ -201,7 +201,29 @@ pub fn api_state(state: &State) -> ContainerState {
         error: state.error.clone(),
         started_at: rfc3339_or_zero(state.started_at_nanos),
         finished_at: rfc3339_or_zero(state.finished_at_nanos),
-        health: None,
+        health: state.health.as_deref().map(api_health),
+    }
+}
+
+fn api_health(health: &Health) -> engine_api::health::Health {
+    let result = |result: &ProbeResult| HealthcheckResult {
+        start: rfc3339(result.start_nanos),
+        end: rfc3339(result.end_nanos),
+        exit_code: i64::from(result.exit_code),
+        output: result.output.clone(),
+    };
+    engine_api::health::Health {
+        status: health.status.as_str().to_owned(),
+        failing_streak: i64::from(health.failing_streak),
+        log: Some(health.log.iter().map(result).collect()),
+    }
+}
+
+fn health_summary(state: &State) -> HealthSummary {
+    let health = state.health.as_deref();
+    HealthSummary {
+        status: health.map_or("none", |health| health.status.as_str()).to_owned(),
+        failing_streak: health.map_or(0, |health| i64::from(health.failing_streak)),
     }
 }
 
@@ -212,7 +234,16 @@ pub fn status_text(state: &State) -> String {
     let ago = |at: Option<i64>| human::duration(now - at.unwrap_or(now));
     match state.phase {
         Phase::Created => "Created".to_owned(),
-        Phase::Running => format!("Up {}", ago(state.started_at_nanos)),
+        Phase::Running => match &state.health {
+            None => format!("Up {}", ago(state.started_at_nanos)),
+            Some(health) => {
+                let health = match health.status {
+                    Status::Starting => "health: starting",
+                    status => status.as_str(),
+                };
+                format!("Up {} ({health})", ago(state.started_at_nanos))
+            }
+        },
         Phase::Paused => format!("Up {} (Paused)", ago(state.started_at_nanos)),
         Phase::Restarting => {
             format!("Restarting ({}) {} ago", state.exit_code, ago(state.finished_at_nanos))
@@ -342,6 +373,8 @@ mod tests {
             ..State::default()
         };
         assert_eq!(status_text(&running), "Up About a minute");
+        let checked = State { health: Some(Default::default()), ..running.clone() };
+        assert_eq!(status_text(&checked), "Up About a minute (health: starting)");
         let ended = State {
             phase: Phase::Exited,
             exit_code: 3,

@@ -51,6 +51,16 @@ impl RootView {
         Ok(Self { root })
     }
 
+    /// Mounts the root file system for reading, its writable directory as one more layer: a second
+    /// mount that can write empties the work directory of the first, whose container then can no
+    /// longer copy anything up; and the end of a mount that can write flushes the file system.
+    ///
+    /// # Errors
+    /// Those of mounting.
+    pub fn open_for_reading(rootfs: &RootFilesystem) -> io::Result<Self> {
+        Self::open(&rootfs.clone().into_view())
+    }
+
     /// The root of a process, with all that is mounted there.
     ///
     /// # Errors

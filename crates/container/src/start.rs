@@ -23,7 +23,7 @@ use crate::{
     exec::start_exit_code,
     files::running_root,
     host_files,
-    log_config::LogConfigPlan,
+    log_config::{LogConfigPlan, LogPlace},
     network_mode::NetworkMode,
     phase::Stopwatch,
     record::Record,
@@ -115,9 +115,12 @@ impl Containers {
         is_restart: bool,
     ) -> Result<(), ContainerError> {
         let started = Transition::Started { pid, at_nanos: now_nanos() };
+        let check = self.check(container);
         self.change_state(container, |state| {
             state.restart_count = if is_restart { state.restart_count + 1 } else { 0 };
-            Ok(state.apply(started)?)
+            state.apply(started)?;
+            state.restart_health(check.as_ref());
+            Ok(())
         })
     }
 
@@ -132,6 +135,7 @@ impl Containers {
         container.announce(false);
         self.publish(container, "start", BTreeMap::new());
         self.supervise(container, launched.events);
+        self.monitor_health(container);
         if !late.is_empty() {
             attach_late(launched.shim, late);
         }
@@ -361,7 +365,8 @@ impl Containers {
             stdin_once: record.config.stdin_once,
             console_size: spec::console_size(record.host_config.console_size)
                 .map(|size| (size.width, size.height)),
-            log: LogConfigPlan::parse(&record.host_config.log_config)?.target(record, &dir),
+            log: LogConfigPlan::parse(&record.host_config.log_config)?
+                .target(record, LogPlace { dir: &dir, logger: &settings.logger_binary })?,
             bundle,
             external_runtime: self.external_runtime(record)?,
             init_binary: settings.init_binary.clone().filter(|_| has_init),

@@ -17,6 +17,21 @@ use crate::{
 
 /// Exit code of a container whose supervisor was killed: its init gets SIGKILL.
 const KILLED: i32 = 137;
+/// What the state says of such a container.
+const SUPERVISOR_LOST: &str = "the supervisor of the container was killed";
+
+/// The end of a run.
+pub(crate) struct End {
+    pub(crate) record: ExitRecord,
+    /// What went wrong besides init's own end, or empty.
+    pub(crate) error: &'static str,
+}
+
+impl From<ExitRecord> for End {
+    fn from(record: ExitRecord) -> Self {
+        Self { record, error: "" }
+    }
+}
 
 impl Containers {
     /// Follows a running container until its init has ended, then does what its policy says.
@@ -42,11 +57,11 @@ impl Containers {
                     if record.oom_killed && !has_reported_oom {
                         self.publish(container, "oom", BTreeMap::new());
                     }
-                    return self.finish(container, record, Some(events)).await;
+                    return self.finish(container, record.into(), Some(events)).await;
                 }
                 ShimEvent::Lost => {
-                    let record = self.record_of_lost(container);
-                    return self.finish(container, record, None).await;
+                    let end = self.end_of_lost(container);
+                    return self.finish(container, end, None).await;
                 }
             }
         }
@@ -65,9 +80,9 @@ impl Containers {
     }
 
     /// The supervisor died: its record if it wrote one, else what the kernel does to init then.
-    pub(crate) fn record_of_lost(&self, container: &Container) -> ExitRecord {
+    pub(crate) fn end_of_lost(&self, container: &Container) -> End {
         match read_exit_record(&self.shim_dir(&container.id)) {
-            Ok(Some(record)) => return record,
+            Ok(Some(record)) => return record.into(),
             Ok(None) => {}
             Err(error) => {
                 tracing::warn!(container.id = %container.id, error = %types::error::chain(&error), "exit record is damaged");
@@ -75,12 +90,13 @@ impl Containers {
         }
         tracing::error!(container.id = %container.id, "the supervisor ended before its container");
         self.kill_cgroup(container);
-        ExitRecord {
+        let record = ExitRecord {
             exit_code: KILLED,
             oom_killed: false,
             started_at_nanos: container.state().started_at_nanos.unwrap_or_default(),
             finished_at_nanos: now_nanos(),
-        }
+        };
+        End { record, error: SUPERVISOR_LOST }
     }
 
     /// Kills whatever is left in a container's cgroup and removes it.
@@ -101,10 +117,11 @@ impl Containers {
     pub(crate) async fn finish(
         &self,
         container: &Arc<Container>,
-        record: ExitRecord,
+        end: End,
         events: Option<Events>,
     ) {
         let mut watch = Stopwatch::start(&container.id);
+        let record = &end.record;
         if let Err(error) = self.disconnect(&container.id).await {
             tracing::warn!(container.id = %container.id, error = %types::error::chain(&error), "cannot disconnect");
         }
@@ -112,6 +129,8 @@ impl Containers {
         let shim = {
             let mut live = container.live();
             live.endpoint = None;
+            // A probe under way dies with init.
+            live.monitor = None;
             for exec in live.execs.values().filter(|exec| exec.state().is_running) {
                 exec.finish(record.exit_code);
             }
@@ -127,11 +146,11 @@ impl Containers {
         }
         let (exit_code, finished) = (record.exit_code, record.finished_at_nanos);
         let started = container.state().started_at_nanos.unwrap_or(finished);
-        if let Err(error) = self.end_run(container, record.clone()) {
+        if let Err(error) = self.end_run(container, &end) {
             tracing::error!(container.id = %container.id, error = %types::error::chain(&error), "cannot note an exit");
             // A full disk must not keep anybody waiting: memory tells the truth, and the row
             // follows with the next change that can be written.
-            let noted = container.live().state.apply(Transition::Exited(record));
+            let noted = container.live().state.apply(Transition::Exited(end.record));
             tracing::debug!(?noted, "noted in memory only");
         }
         watch.lap("end: row");
@@ -146,13 +165,15 @@ impl Containers {
     }
 
     /// The exit, and at once the decision to restart, so that no one sees a gap between.
-    fn end_run(&self, container: &Container, record: ExitRecord) -> Result<(), ContainerError> {
+    fn end_run(&self, container: &Container, end: &End) -> Result<(), ContainerError> {
+        let record = &end.record;
         let host = container.record().host_config.clone();
         let policy = Policy::parse(&host.restart_policy, host.auto_remove)?;
         let started = container.state().started_at_nanos.unwrap_or_default();
         let is_settled = restart::is_settled(started, record.finished_at_nanos);
         let apply = |state: &mut State| {
             state.apply(Transition::Exited(record.clone()))?;
+            end.error.clone_into(&mut state.error);
             if is_settled && policy != Policy::No && !matches!(policy, Policy::OnFailure { .. }) {
                 state.restart_count = 0;
             }

@@ -37,7 +37,7 @@ pub fn fill(record: &Record, rootfs: &RootFilesystem) -> Result<(), ContainerErr
         }
         let view = match &view {
             Some(view) => view,
-            None => view.insert(RootView::open(&rootfs.clone().into_view()).map_err(failed)?),
+            None => view.insert(RootView::open_for_reading(rootfs).map_err(failed)?),
         };
         let source = view.directory(plan.destination.trim_start_matches('/')).map_err(failed)?;
         if let Some(source) = source {

@@ -67,6 +67,11 @@ impl Client {
                 token::basic(username, password).map(|value| (header::AUTHORIZATION, value)),
             );
         }
+        if is_safe && matches!(credentials, Some(Credentials::IdentityToken(_))) {
+            // Who has only a token for tokens must learn where those are made: this asks, and is
+            // refused where the token is no good any more.
+            self.call(Call { credentials, ..Call::get(&endpoint, "/v2/".to_owned()) }).await?;
+        }
         let answer = self.call(call).await?;
         let document: SearchDocument = self.json(answer, "search result").await?;
         Ok(document.results)

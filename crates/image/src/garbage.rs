@@ -29,13 +29,15 @@ impl Images {
         self.inner.read(|c| {
             let mut usage = DiskUsage::default();
             for diff_id in rows::all_layers(c)? {
-                usage.layers_bytes += rows::layer_size(c, &diff_id)?.unwrap_or(0);
+                let size_bytes = rows::layer_size(c, &diff_id)?.unwrap_or(0);
+                usage.layers_bytes += size_bytes;
                 let blobs = rows::blobs(c, &diff_id)?;
                 usage.blobs_bytes += blobs
                     .iter()
                     .filter(|blob| blob.is_local)
                     .map(|blob| blob.size_bytes)
                     .sum::<u64>();
+                usage.layers.insert(diff_id, size_bytes);
             }
             Ok(usage)
         })
@@ -95,11 +97,19 @@ impl Inner {
     /// Brings rows and disk into agreement after any kind of end.
     pub(crate) fn recover(&self) -> Result<(), ImageError> {
         self.settle_unsynced()?;
+        self.forget_missing_blobs()?;
+        self.mend_layers()?;
         self.remove_strangers()?;
         let before = config::now_ns().saturating_sub(PATIENCE_NS);
         let old = self.read(|c| Ok(rows::unused_layers(c, before)?))?;
         let gone = self.collect(&old)?;
-        let stale = self.stores.content.remove_stale_ingests(INGEST_PATIENCE)?;
+        let content = &self.stores.content;
+        let mut stale = content.remove_stale_ingests(INGEST_PATIENCE)?;
+        // A pull's are named by the blob, so that the next pull goes on with them. Those of other
+        // makers, and those of blobs that were finished in the meantime, nobody goes on with.
+        stale.extend(content.remove_unresumable_ingests(|key| {
+            key.parse().is_ok_and(|digest| !content.contains(&digest).unwrap_or(false))
+        })?);
         if !gone.is_empty() || !stale.is_empty() {
             tracing::info!(layers = gone.len(), ingests = stale.len(), "removed unused layers");
         }

@@ -10,6 +10,7 @@ use std::{
     os::fd::{AsFd, OwnedFd},
 };
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
@@ -39,6 +40,10 @@ pub(crate) enum FromChild {
     Terminal(OwnedFd),
     /// It waits for the creator to run the `createRuntime` hooks.
     Hooks,
+    /// It waits for the creator to set the clocks of its new time namespace.
+    Clocks,
+    /// It waits for the creator to hand over the seccomp listener that has this number.
+    Listener(i32),
     /// It failed and ends.
     Failed(RuntimeError),
     /// The channel is closed: executed, or dead.
@@ -104,6 +109,18 @@ impl Channel {
         self.write(b"h")
     }
 
+    /// Child: asks for the clocks of its time namespace.
+    pub(crate) fn ask_for_clocks(&self) -> Result<(), RuntimeError> {
+        self.write(b"c")
+    }
+
+    /// Child: has its seccomp listener handed over; returns when that is done.
+    pub(crate) fn hand_listener(&self, number: i32) -> Result<(), RuntimeError> {
+        let [a, b, c, d] = number.to_ne_bytes();
+        self.write(&[b'l', a, b, c, d])?;
+        self.expect(ToChild::Placed)
+    }
+
     /// Child: hands the terminal's controlling end over.
     pub(crate) fn send_terminal(&self, terminal: &OwnedFd) -> Result<(), RuntimeError> {
         let fds = [terminal.as_fd()];
@@ -122,24 +139,32 @@ impl Channel {
         drop(self.write(&packet));
     }
 
+    /// Creator: whether there is a packet, or never will be one any more.
+    pub(crate) fn is_readable(&self) -> bool {
+        let mut places = [PollFd::new(&self.0, PollFlags::IN)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        matches!(rustix::event::poll(&mut places, Some(&now)), Ok(count) if count > 0)
+    }
+
     /// Creator: the next packet.
     pub(crate) fn receive(&self) -> Result<FromChild, RuntimeError> {
         let mut buffer = vec![0u8; MAX_PACKET_BYTES];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
-        let received = rustix::io::retry_on_intr(|| {
-            rustix::net::recvmsg(
+        let count = loop {
+            let received = rustix::net::recvmsg(
                 &self.0,
                 &mut [IoSliceMut::new(&mut buffer)],
                 &mut control,
                 RecvFlags::CMSG_CLOEXEC,
-            )
-        });
-        let count = match received {
-            Ok(message) => message.bytes,
-            // The child died with a packet of ours unread.
-            Err(rustix::io::Errno::CONNRESET) => 0,
-            Err(e) => return Err(RuntimeError::system("read from", "setup channel", e)),
+            );
+            match received {
+                Ok(message) => break message.bytes,
+                // The child hung up with a packet of ours unread. This is told once, before what
+                // it said; the next call returns its words, or the end.
+                Err(rustix::io::Errno::CONNRESET | rustix::io::Errno::INTR) => {}
+                Err(e) => return Err(RuntimeError::system("read from", "setup channel", e)),
+            }
         };
         let fd = control.drain().find_map(|message| match message {
             RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
@@ -149,6 +174,10 @@ impl Channel {
             (None, _) => FromChild::Closed,
             (Some((b'r', _)), _) => FromChild::Ready,
             (Some((b'h', _)), _) => FromChild::Hooks,
+            (Some((b'c', _)), _) => FromChild::Clocks,
+            (Some((b'l', &[a, b, c, d])), _) => {
+                FromChild::Listener(i32::from_ne_bytes([a, b, c, d]))
+            }
             (Some((b't', _)), Some(fd)) => FromChild::Terminal(fd),
             (Some((b'e', json)), _) => FromChild::Failed(decode_failure(json)),
             _ => return Err(RuntimeError::InitVanished),
@@ -181,4 +210,20 @@ pub(crate) fn decode_failure(json: &[u8]) -> RuntimeError {
 /// The bytes of a failure for the exec FIFO.
 pub(crate) fn failure_bytes(error: &RuntimeError) -> Vec<u8> {
     encode_failure(&Failure { kind: error.runtime_kind(), message: error.message() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn last_words_are_heard_although_a_packet_was_left_unread() {
+        let (creator, child) = Channel::pair().unwrap();
+        creator.tell(ToChild::Placed).unwrap();
+        child.fail(&RuntimeError::Breakout);
+        drop(child);
+        assert!(creator.is_readable());
+        assert!(matches!(creator.receive(), Ok(FromChild::Failed(_))));
+        assert!(matches!(creator.receive(), Ok(FromChild::Closed)));
+    }
 }

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use oci::runtime::{IdMapping, Spec};
+use oci::runtime::Spec;
 use sys::clone::Birth;
 use types::RootFilesystem;
 
@@ -16,13 +16,18 @@ use crate::{
     device,
     entry::{Entry, HostGuard, HostRoot, RootChange},
     error::RuntimeError,
+    filter::Filter,
     hook::{self, Point},
-    init::{Gate, Init},
+    id_map::{IdMaps, Mappings, RootOwners},
+    init::{Gate, Init, clock_text},
+    listener::Agent,
+    memory_policy::Policy,
     mount_plan::{self, RootPlan},
     namespace::{NamespaceKind, Namespaces},
-    parent::{Conversation, Nascent, open_host_proc},
-    process::{Filter, Limits, ProcessPlan},
+    parent::{Nascent, open_host_proc},
+    process::ProcessPlan,
     rootfs::Contents,
+    settling::Settling,
     stdio::Stdio,
     sysctl,
 };
@@ -61,6 +66,8 @@ pub struct Launch<'a> {
 pub struct Extras {
     /// How the root becomes `/`.
     pub root_change: RootChange,
+    /// Who owns the root's files.
+    pub root_owners: RootOwners,
     /// How many descriptors from 3 up the process inherits.
     pub inherited: u32,
 }
@@ -78,11 +85,11 @@ pub enum Orphan {
 /// A container whose init is set up and waits before `execve`. Dropped, it is killed.
 #[derive(Debug)]
 pub struct Created {
-    init: Nascent,
-    terminal: Option<OwnedFd>,
-    mounts: OwnedFd,
-    host_root: Option<HostRoot>,
-    poststart: Option<(oci::runtime::Hooks, oci::runtime::State)>,
+    pub(crate) init: Nascent,
+    pub(crate) terminal: Option<OwnedFd>,
+    pub(crate) mounts: OwnedFd,
+    pub(crate) host_root: Option<HostRoot>,
+    pub(crate) poststart: Option<(oci::runtime::Hooks, oci::runtime::State)>,
 }
 
 /// A process that has executed its program.
@@ -132,9 +139,18 @@ fn create_at_gate(launch: Launch<'_>, gate: Gate) -> Result<Created, RuntimeErro
     let mut plan = ProcessPlan::new(process, filter, personality)?;
     let entry = Entry::plan(&namespaces, launch.extras.root_change, launch.rootfs)?;
     let guard = HostGuard::new(&entry, launch.rootfs)?;
-    let contents =
-        plan_contents(spec, (launch.rootfs, entry), launch.init_binary, cgroup, &namespaces)?;
+    let contents = Filling {
+        rootfs: launch.rootfs,
+        owners: launch.extras.root_owners,
+        init_binary: launch.init_binary,
+        cgroup,
+        namespaces: &namespaces,
+    }
+    .plan(spec, entry)?;
     plan.set_orphan(launch.orphan);
+    plan.set_memory_policy(
+        linux.and_then(|l| l.memory_policy.as_ref()).map(Policy::parse).transpose()?,
+    );
     plan.set_inherited(launch.extras.inherited);
     if launch.init_binary.is_some() {
         plan.prepend(&[mount_plan::INIT_DESTINATION, "--"]);
@@ -177,6 +193,11 @@ fn create_at_gate(launch: Launch<'_>, gate: Gate) -> Result<Created, RuntimeErro
         in_user_namespace,
         mappings,
         hooks: spec.hooks.clone().unwrap_or_default(),
+        clocks: linux.map(|l| clock_text(&l.time_offsets)).unwrap_or_default(),
+        agent: Agent::of(
+            linux.and_then(|l| l.seccomp.as_ref()),
+            hook::state(spec, id, bundle, "creating", None),
+        ),
         state: &|status, pid| hook::state(spec, id, bundle, status, pid),
     };
     match settling.settle(init) {
@@ -193,71 +214,45 @@ fn create_at_gate(launch: Launch<'_>, gate: Gate) -> Result<Created, RuntimeErro
     }
 }
 
-/// What the creator does for a child that has been born.
-struct Settling<'a> {
+/// What a root's contents come from besides the configuration.
+struct Filling<'a> {
+    rootfs: &'a RootFilesystem,
+    owners: RootOwners,
+    init_binary: Option<&'a Path>,
     cgroup: &'a Cgroup,
-    limits: Limits,
-    in_user_namespace: bool,
-    mappings: Option<Mappings>,
-    hooks: oci::runtime::Hooks,
-    state: &'a dyn Fn(&str, Option<i32>) -> oci::runtime::State,
+    namespaces: &'a Namespaces,
 }
 
-impl Settling<'_> {
-    /// Puts it in its place and serves it until it waits at the gate.
-    fn settle(self, init: Nascent) -> Result<Created, RuntimeError> {
-        let Self { cgroup, limits, mappings, hooks, state, .. } = self;
-        init.place(cgroup, |pid| {
-            limits.apply_oom_score(pid)?;
-            if self.in_user_namespace {
-                limits.apply(pid)?;
-            }
-            mappings.as_ref().map_or(Ok(()), |m| m.write(pid))
-        })?;
-        let terminal = init.converse(&mut Conversation {
-            on_hooks: &mut |pid| {
-                let state = state("creating", Some(pid));
-                hook::run_all(Point::Prestart, &hooks.prestart, &state)?;
-                hook::run_all(Point::CreateRuntime, &hooks.create_runtime, &state)
+impl Filling<'_> {
+    fn plan(&self, spec: &Spec, entry: Entry) -> Result<Contents, RuntimeError> {
+        let namespaces = self.namespaces;
+        let maps = IdMaps::plan(spec, namespaces)?;
+        let owners = match self.owners {
+            RootOwners::Host => None,
+            RootOwners::Mapped => maps.root_owners()?,
+        };
+        let root = RootPlan::new(spec, self.rootfs, owners.as_ref())?;
+        let mut mounts = mount_plan::plan(spec, &root, &maps)?;
+        if let Some(path) = self.init_binary {
+            mounts.push(mount_plan::plan_init_binary(path, &maps)?);
+        }
+        let linux = spec.linux.as_ref();
+        sysctl::check(linux.map(|l| &l.sysctl), namespaces)?;
+        let shows_cgroups = mounts.iter().any(|m| matches!(m.origin, mount_plan::Origin::Cgroup));
+        Ok(Contents {
+            root,
+            entry,
+            mounts,
+            devices: device::plan(spec, namespaces.is_own(NamespaceKind::User))?,
+            masked: linux.map(|l| l.masked_paths.clone()).unwrap_or_default(),
+            readonly: linux.map(|l| l.readonly_paths.clone()).unwrap_or_default(),
+            cgroups: if shows_cgroups {
+                CgroupView::plan(self.cgroup, namespaces.is_own(NamespaceKind::Cgroup))?
+            } else {
+                CgroupView::empty()
             },
-        })?;
-        let path = format!("/proc/{}/ns/mnt", init.pid);
-        let mounts =
-            std::fs::File::open(&path).map_err(|e| RuntimeError::system("open", path, e))?;
-        let running = state("running", Some(init.pid));
-        let poststart = (!hooks.poststart.is_empty()).then_some((hooks, running));
-        Ok(Created { init, terminal, mounts: mounts.into(), host_root: None, poststart })
+        })
     }
-}
-
-fn plan_contents(
-    spec: &Spec,
-    (rootfs, entry): (&RootFilesystem, Entry),
-    init_binary: Option<&Path>,
-    cgroup: &Cgroup,
-    namespaces: &Namespaces,
-) -> Result<Contents, RuntimeError> {
-    let root = RootPlan::new(spec, rootfs)?;
-    let mut mounts = mount_plan::plan(spec, &root)?;
-    if let Some(path) = init_binary {
-        mounts.push(mount_plan::plan_init_binary(path)?);
-    }
-    let linux = spec.linux.as_ref();
-    sysctl::check(linux.map(|l| &l.sysctl), namespaces)?;
-    let shows_cgroups = mounts.iter().any(|m| matches!(m.origin, mount_plan::Origin::Cgroup));
-    Ok(Contents {
-        root,
-        entry,
-        mounts,
-        devices: device::plan(spec, namespaces.is_own(NamespaceKind::User))?,
-        masked: linux.map(|l| l.masked_paths.clone()).unwrap_or_default(),
-        readonly: linux.map(|l| l.readonly_paths.clone()).unwrap_or_default(),
-        cgroups: if shows_cgroups {
-            CgroupView::plan(cgroup, namespaces.is_own(NamespaceKind::Cgroup))?
-        } else {
-            CgroupView::empty()
-        },
-    })
 }
 
 /// Refuses what would otherwise be passed over in silence.
@@ -277,6 +272,9 @@ fn refuse_unbuilt(spec: &Spec, namespaces: &Namespaces) -> Result<(), RuntimeErr
     if linux.intel_rdt.as_ref().is_some_and(|rdt| !rdt.is_null()) {
         return Err(RuntimeError::Unsupported { feature: "linux.intelRdt" });
     }
+    if !linux.net_devices.is_empty() {
+        return Err(RuntimeError::Unsupported { feature: "linux.netDevices" });
+    }
     Ok(())
 }
 
@@ -293,46 +291,6 @@ fn take_parents_share(namespaces: &mut Namespaces) -> Vec<(NamespaceKind, OwnedF
         .into_iter()
         .filter_map(|kind| namespaces.joined.remove(&kind).map(|fd| (kind, fd)))
         .collect()
-}
-
-/// Id mappings of a new user namespace.
-#[derive(Debug)]
-struct Mappings {
-    uids: String,
-    gids: String,
-}
-
-impl Mappings {
-    fn plan(spec: &Spec, namespaces: &Namespaces) -> Result<Option<Self>, RuntimeError> {
-        let none = Vec::new();
-        let (uids, gids) = spec
-            .linux
-            .as_ref()
-            .map_or((&none, &none), |linux| (&linux.uid_mappings, &linux.gid_mappings));
-        if !namespaces.is_fresh(NamespaceKind::User) {
-            return Ok(None);
-        }
-        if uids.is_empty() || gids.is_empty() {
-            return Err(RuntimeError::field(
-                "linux.uidMappings",
-                "[]",
-                "a new user namespace needs mappings of users and groups",
-            ));
-        }
-        Ok(Some(Self { uids: lines(uids), gids: lines(gids) }))
-    }
-
-    fn write(&self, pid: i32) -> Result<(), RuntimeError> {
-        for (name, text) in [("uid_map", &self.uids), ("gid_map", &self.gids)] {
-            let path = format!("/proc/{pid}/{name}");
-            std::fs::write(&path, text).map_err(|e| RuntimeError::system("write", &path, e))?;
-        }
-        Ok(())
-    }
-}
-
-fn lines(mappings: &[IdMapping]) -> String {
-    mappings.iter().map(|m| format!("{} {} {}\n", m.container_id, m.host_id, m.size)).collect()
 }
 
 impl Created {

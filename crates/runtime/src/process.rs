@@ -8,78 +8,21 @@
 
 use std::{ffi::CString, os::fd::BorrowedFd, path::Path};
 
-use oci::runtime::{Personality, Process, Rlimit, Seccomp};
+use oci::runtime::{Personality, Process};
 use rustix::{
     fs::{Gid, Mode, OFlags, Uid},
-    process::{Pid, Resource, Signal},
+    process::Signal,
 };
 
 use crate::{
     capability,
+    channel::Channel,
     error::{Errno, RuntimeError},
+    filter::Filter,
     launch::Orphan,
-    seccomp,
+    limits::{self, Limit, Limits, set_limits},
+    memory_policy::Policy,
 };
-
-/// A compiled filter and the flags to load it with.
-#[derive(Debug, Clone)]
-pub(crate) struct Filter {
-    program: Vec<u8>,
-    flags: u64,
-}
-
-impl Filter {
-    /// Takes the compiled program if there is one, else compiles the policy.
-    pub(crate) fn plan(
-        compiled: Option<&[u8]>,
-        policy: Option<&Seccomp>,
-    ) -> Result<Option<Self>, RuntimeError> {
-        let flags = seccomp::load_flags(policy)?;
-        let program = match (compiled, policy) {
-            (Some(bytes), _) => bytes.to_vec(),
-            (None, Some(policy)) => seccomp::compile(policy)?,
-            (None, None) => return Ok(None),
-        };
-        Ok(Some(Self { program, flags }))
-    }
-
-    fn load(&self) -> Result<(), RuntimeError> {
-        sys::seccomp::load(&self.program, self.flags)
-            .map_err(|e| RuntimeError::system("load", "seccomp filter", e))
-    }
-}
-
-/// What needs the host's privileges and is applied by the creator.
-#[derive(Debug)]
-pub(crate) struct Limits {
-    resources: Vec<Limit>,
-    oom_score_adj: Option<i32>,
-}
-
-impl Limits {
-    /// Sets the resource limits of `pid`, which must still have the creator's ids.
-    pub(crate) fn apply(&self, pid: i32) -> Result<(), RuntimeError> {
-        set_limits(Pid::from_raw(pid), &self.resources)
-    }
-
-    /// Sets `oom_score_adj` of `pid`.
-    pub(crate) fn apply_oom_score(&self, pid: i32) -> Result<(), RuntimeError> {
-        let Some(score) = self.oom_score_adj else { return Ok(()) };
-        let path = format!("/proc/{pid}/oom_score_adj");
-        std::fs::write(&path, score.to_string()).map_err(|e| RuntimeError::system("write", path, e))
-    }
-}
-
-type Limit = (Resource, rustix::process::Rlimit);
-
-fn set_limits(target: Option<Pid>, limits: &[Limit]) -> Result<(), RuntimeError> {
-    for (resource, value) in limits {
-        rustix::process::prlimit(target, *resource, *value).map_err(|e| {
-            RuntimeError::system("error setting rlimit", format!("{resource:?}"), e)
-        })?;
-    }
-    Ok(())
-}
 
 /// Everything about a process, checked.
 #[derive(Debug)]
@@ -99,6 +42,7 @@ pub(crate) struct ProcessPlan {
     selinux_label: Option<String>,
     io_priority: Option<(u32, u32)>,
     scheduling: Option<sys::process::Scheduling>,
+    memory_policy: Option<Policy>,
     persona: Option<u64>,
     filter: Option<Filter>,
     orphan: Orphan,
@@ -113,6 +57,7 @@ impl ProcessPlan {
         personality: Option<&Personality>,
     ) -> Result<Self, RuntimeError> {
         check_strings(process)?;
+        check_apparmor(process)?;
         Ok(Self {
             args: process.args.clone(),
             env: process.env.clone(),
@@ -123,12 +68,13 @@ impl ProcessPlan {
             umask: process.user.umask.map(Mode::from_raw_mode),
             capabilities: process.capabilities.as_ref().map(capability::Sets::from_spec),
             no_new_privileges: process.no_new_privileges,
-            limits: process.rlimits.iter().map(limit).collect::<Result<_, _>>()?,
+            limits: process.rlimits.iter().map(limits::parse).collect::<Result<_, _>>()?,
             oom_score_adj: process.oom_score_adj,
             apparmor_profile: present(process.apparmor_profile.as_ref()),
             selinux_label: present(process.selinux_label.as_ref()),
             io_priority: process.io_priority.as_ref().map(io_priority).transpose()?,
             scheduling: process.scheduler.as_ref().map(crate::scheduler::parse).transpose()?,
+            memory_policy: None,
             persona: personality.map(persona).transpose()?,
             filter,
             orphan: Orphan::Lives,
@@ -141,6 +87,11 @@ impl ProcessPlan {
         self.orphan = orphan;
     }
 
+    /// Chooses where its memory is.
+    pub(crate) fn set_memory_policy(&mut self, policy: Option<Policy>) {
+        self.memory_policy = policy;
+    }
+
     /// Lets the program have that many descriptors from 3 up.
     pub(crate) fn set_inherited(&mut self, count: u32) {
         self.inherited = count;
@@ -149,6 +100,11 @@ impl ProcessPlan {
     /// Puts words before the command, as `--init` does.
     pub(crate) fn prepend(&mut self, words: &[&str]) {
         self.args.splice(0..0, words.iter().map(|w| (*w).to_owned()));
+    }
+
+    /// The environment of the program.
+    pub(crate) fn environment(&self) -> &[String] {
+        &self.env
     }
 
     /// The working directory as configured.
@@ -201,7 +157,11 @@ impl ProcessPlan {
 
     /// Child: labels, priorities, the filter (when it must be early), ids and capabilities,
     /// working directory. `host_proc` is the host's procfs, which the container cannot forge.
-    pub(crate) fn confine(&mut self, host_proc: BorrowedFd<'_>) -> Result<(), RuntimeError> {
+    pub(crate) fn confine(
+        &mut self,
+        host_proc: BorrowedFd<'_>,
+        channel: &Channel,
+    ) -> Result<(), RuntimeError> {
         self.apply_labels(host_proc)?;
         if self.no_new_privileges {
             rustix::thread::set_no_new_privs(true)
@@ -214,7 +174,7 @@ impl ProcessPlan {
         self.complete_environment();
         // As late as privileges allow: policies may be narrower than what is needed above.
         if let (Some(filter), false) = (&self.filter, self.no_new_privileges) {
-            filter.load()?;
+            filter.load(channel)?;
         }
         self.change_identity()?;
         if !entered {
@@ -235,9 +195,7 @@ impl ProcessPlan {
     }
 
     fn apply_labels(&self, host_proc: BorrowedFd<'_>) -> Result<(), RuntimeError> {
-        if let Some(profile) = &self.apparmor_profile
-            && Path::new("/sys/module/apparmor/parameters/enabled").exists()
-        {
+        if let Some(profile) = &self.apparmor_profile {
             let text = format!("exec {profile}");
             return write_attribute(host_proc, "self/attr/apparmor/exec", &text)
                 .or_else(|_| write_attribute(host_proc, "self/attr/exec", &text))
@@ -263,7 +221,7 @@ impl ProcessPlan {
             sys::process::set_scheduling(scheduling)
                 .map_err(|e| RuntimeError::system("set", "scheduler", e))?;
         }
-        Ok(())
+        self.memory_policy.as_ref().map_or(Ok(()), Policy::apply)
     }
 
     /// Tries to enter the working directory with full privileges; a directory that only the user
@@ -309,7 +267,16 @@ impl ProcessPlan {
         Ok(())
     }
 
+    /// Of several values for one name the last counts, as with runc (an exec's option overrides
+    /// the configuration); most programs would take the first.
     fn complete_environment(&mut self) {
+        let mut seen = std::collections::HashSet::new();
+        let mut env: Vec<String> = std::mem::take(&mut self.env).into_iter().rev().collect();
+        env.retain(|entry| {
+            seen.insert(entry.split_once('=').map_or(entry.as_str(), |(name, _)| name).to_owned())
+        });
+        env.reverse();
+        self.env = env;
         if !self.env.iter().any(|entry| entry.starts_with("HOME=") && entry.len() > 5) {
             self.env.retain(|entry| !entry.starts_with("HOME="));
             self.env.push(format!("HOME={}", crate::home::of(self.uid.as_raw())));
@@ -321,11 +288,18 @@ impl ProcessPlan {
         crate::command::find(&self.args[0], &self.env)
     }
 
+    /// Child: loads a late filter whose listener the creator hands over: later it may be gone.
+    pub(crate) fn load_listening_filter(&self, channel: &Channel) -> Result<(), RuntimeError> {
+        match &self.filter {
+            Some(filter) if self.no_new_privileges && filter.has_listener => filter.load(channel),
+            _ => Ok(()),
+        }
+    }
+
     /// Child: loads a late filter and executes; comes back only with an error.
-    pub(crate) fn execute(&self, program: &CString) -> RuntimeError {
-        if let (Some(filter), true) = (&self.filter, self.no_new_privileges)
-            && let Err(error) = filter.load()
-        {
+    pub(crate) fn execute(&self, program: &CString, channel: &Channel) -> RuntimeError {
+        let late = self.filter.as_ref().filter(|f| self.no_new_privileges && !f.has_listener);
+        if let Some(Err(error)) = late.map(|filter| filter.load(channel)) {
             return error;
         }
         let (Ok(args), Ok(env)) = (to_c(&self.args), to_c(&self.env)) else {
@@ -360,6 +334,17 @@ fn present(text: Option<&String>) -> Option<String> {
     text.filter(|t| !t.is_empty()).cloned()
 }
 
+/// A profile that the host cannot enforce is refused: whoever asks for one relies on it.
+fn check_apparmor(process: &Process) -> Result<(), RuntimeError> {
+    let profile = process.apparmor_profile.as_deref().filter(|profile| !profile.is_empty());
+    match profile {
+        Some(profile) if !Path::new("/sys/module/apparmor/parameters/enabled").exists() => Err(
+            RuntimeError::field("process.apparmorProfile", profile, "this host has no AppArmor"),
+        ),
+        _ => Ok(()),
+    }
+}
+
 fn check_strings(process: &Process) -> Result<(), RuntimeError> {
     if process.args.is_empty() {
         return Err(RuntimeError::field("process.args", "[]", "a command is needed"));
@@ -383,31 +368,6 @@ fn id(field: &'static str, raw: u32) -> Result<u32, RuntimeError> {
 
 fn to_c(strings: &[String]) -> Result<Vec<CString>, std::ffi::NulError> {
     strings.iter().map(|s| CString::new(s.as_str())).collect()
-}
-
-fn limit(limit: &Rlimit) -> Result<Limit, RuntimeError> {
-    let resource = match limit.kind.as_str() {
-        "RLIMIT_CPU" => Resource::Cpu,
-        "RLIMIT_FSIZE" => Resource::Fsize,
-        "RLIMIT_DATA" => Resource::Data,
-        "RLIMIT_STACK" => Resource::Stack,
-        "RLIMIT_CORE" => Resource::Core,
-        "RLIMIT_RSS" => Resource::Rss,
-        "RLIMIT_NPROC" => Resource::Nproc,
-        "RLIMIT_NOFILE" => Resource::Nofile,
-        "RLIMIT_MEMLOCK" => Resource::Memlock,
-        "RLIMIT_AS" => Resource::As,
-        "RLIMIT_LOCKS" => Resource::Locks,
-        "RLIMIT_SIGPENDING" => Resource::Sigpending,
-        "RLIMIT_MSGQUEUE" => Resource::Msgqueue,
-        "RLIMIT_NICE" => Resource::Nice,
-        "RLIMIT_RTPRIO" => Resource::Rtprio,
-        "RLIMIT_RTTIME" => Resource::Rttime,
-        other => return Err(RuntimeError::field("process.rlimits", other, "unknown limit")),
-    };
-    let bound = |value: u64| (value != u64::MAX).then_some(value);
-    let value = rustix::process::Rlimit { current: bound(limit.soft), maximum: bound(limit.hard) };
-    Ok((resource, value))
 }
 
 fn io_priority(priority: &oci::runtime::IoPriority) -> Result<(u32, u32), RuntimeError> {

@@ -42,7 +42,7 @@ pub const MAX_LOWER: usize = 500;
 const MAX_PARAMETER: usize = 255;
 
 /// What every mount gets besides its directories.
-const OPTIONS: [(&str, &str); 4] =
+pub(crate) const OPTIONS: [(&str, &str); 4] =
     [("index", "off"), ("metacopy", "off"), ("redirect_dir", "off"), ("xino", "off")];
 
 /// The directories of an overlay.
@@ -77,14 +77,14 @@ pub fn mount(overlay: &Overlay<'_>) -> io::Result<OwnedFd> {
 
 /// Takes away the mark by which overlayfs refuses an upper directory that was mounted `volatile`
 /// once: whether it is still good is the caller's to know.
-fn forget_volatile(work: &Path) -> io::Result<()> {
+pub(crate) fn forget_volatile(work: &Path) -> io::Result<()> {
     match std::fs::remove_dir_all(work.join("work/incompat/volatile")) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
 }
 
-fn check(overlay: &Overlay<'_>) -> io::Result<()> {
+pub(crate) fn check(overlay: &Overlay<'_>) -> io::Result<()> {
     let refuse = |text: String| Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     if overlay.lower.is_empty() {
         return refuse("an overlay needs a lower directory".to_owned());
@@ -123,7 +123,7 @@ fn mount_by_parameters(overlay: &Overlay<'_>) -> rustix::io::Result<OwnedFd> {
 }
 
 /// Sets an option that a kernel built without its feature does not know: then it is off anyway.
-fn set_option(context: &OwnedFd, key: &str, value: &str) -> rustix::io::Result<()> {
+pub(crate) fn set_option(context: &OwnedFd, key: &str, value: &str) -> rustix::io::Result<()> {
     match fsconfig_set_string(context, key, value) {
         Err(Errno::INVAL) => Ok(()),
         other => other,
@@ -131,7 +131,7 @@ fn set_option(context: &OwnedFd, key: &str, value: &str) -> rustix::io::Result<(
 }
 
 /// A kernel that does not know the option flushes more than it must, which harms nothing.
-fn set_volatile(context: &OwnedFd) -> rustix::io::Result<()> {
+pub(crate) fn set_volatile(context: &OwnedFd) -> rustix::io::Result<()> {
     match fsconfig_set_flag(context, "volatile") {
         Err(Errno::INVAL) => Ok(()),
         other => other,

@@ -31,6 +31,38 @@ pub fn reset_signals() {
     }
 }
 
+/// Reaps every child that has ended, but for `main`.
+///
+/// # Errors
+/// `waitid`'s; having no children is none.
+pub fn reap_except(main: i32) -> io::Result<()> {
+    loop {
+        // Left as it is first: who it is decides.
+        let Some(pid) = ended_child(libc::P_ALL, 0, libc::WNOWAIT)?.filter(|pid| *pid != main)
+        else {
+            return Ok(());
+        };
+        ended_child(libc::P_PID, pid.unsigned_abs(), 0)?;
+    }
+}
+
+/// The pid of a child that has ended, without waiting.
+fn ended_child(kind: libc::idtype_t, id: u32, flags: i32) -> io::Result<Option<i32>> {
+    // SAFETY: the structure is plain data for which zero is valid, and outlives the call. Its pid
+    // is read only where the call may have set it; zero means that no child has ended.
+    let (result, pid) = unsafe {
+        let mut information = std::mem::zeroed::<libc::siginfo_t>();
+        let options = libc::WEXITED | libc::WNOHANG | flags;
+        let result = libc::waitid(kind, id, &mut information, options);
+        (result, information.si_pid())
+    };
+    if result == 0 {
+        return Ok(Some(pid).filter(|pid| *pid != 0));
+    }
+    let error = io::Error::last_os_error();
+    if error.raw_os_error() == Some(libc::ECHILD) { Ok(None) } else { Err(error) }
+}
+
 /// Marks every descriptor from `first` up close-on-exec.
 ///
 /// # Errors
@@ -100,6 +132,44 @@ pub fn set_personality(persona: u64) -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     Ok(())
+}
+
+/// Makes files from now on as this user and group, with all capabilities that are permitted. For
+/// the calling thread only, which is not to be used for anything else afterwards.
+///
+/// # Errors
+/// `EPERM` without the right to do that; what capset(2) says.
+pub fn set_file_ids(uid: u32, gid: u32) -> io::Result<()> {
+    use rustix::thread::{CapabilitySets, capabilities, set_capabilities};
+    let own = capabilities(None)?;
+    for (number, id) in [(libc::SYS_setfsgid, gid), (libc::SYS_setfsuid, uid)] {
+        // SAFETY: integers only; both calls are the thread's alone. They return the old id and
+        // tell no error, so the second call (with an impossible id) asks what became of the first.
+        let now = unsafe {
+            libc::syscall(number, id);
+            libc::syscall(number, u32::MAX)
+        };
+        if now != i64::from(id) {
+            return Err(io::Error::from_raw_os_error(libc::EPERM));
+        }
+    }
+    // Leaving user 0 takes the capabilities over files out of the effective set.
+    let CapabilitySets { permitted, inheritable, .. } = own;
+    Ok(set_capabilities(None, CapabilitySets { effective: permitted, permitted, inheritable })?)
+}
+
+/// Sets the NUMA memory policy of the calling thread and of what it executes: mode with flags, and
+/// a mask of nodes.
+///
+/// # Errors
+/// `set_mempolicy`'s.
+pub fn set_memory_policy(mode: u32, nodes: &[u64]) -> io::Result<()> {
+    // The kernel takes the count to be one more than it is.
+    let bits = if nodes.is_empty() { 0 } else { nodes.len() * 64 + 1 };
+    let mask = if nodes.is_empty() { std::ptr::null() } else { nodes.as_ptr() };
+    // SAFETY: the mask has the length that is told and outlives the call, which only reads.
+    let result = unsafe { libc::syscall(libc::SYS_set_mempolicy, mode, mask, bits) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Parameters of `sched_setattr(2)`, as its structure has them.

@@ -34,7 +34,7 @@ pub enum RootFilesystem {
 
 impl RootFilesystem {
     /// The same to be read only: the writable layer becomes the topmost of the others, so that
-    /// looking costs no flush. Not for one that is mounted elsewhere at the time.
+    /// looking costs no flush, and disturbs nobody who has it mounted.
     #[must_use]
     pub fn into_view(self) -> Self {
         match self {

@@ -56,7 +56,12 @@ pub(super) fn document(
             "invalid pull option: '{policy}': must be one of \"always\", \"missing\" or \"never\""
         )),
     };
-    checked.map_err(|error| explained(session, &error))
+    let mut document = checked.map_err(|error| explained(session, &error))?;
+    let proxies = session.config.proxies(&session.choice.host, flags.list("env"));
+    if !proxies.is_empty() {
+        document.config.env.get_or_insert_default().extend(proxies);
+    }
+    Ok(document)
 }
 
 /// An error of `run` and `create` with docker's pointer to the help, code 125.
@@ -103,7 +108,8 @@ pub(super) async fn create(
     {
         host.console_size = [u32::from(rows), u32::from(columns)];
     }
-    let (image, platform) = (flags.first().to_owned(), flags.text("platform"));
+    let (image, platform) = (flags.first().to_owned(), platform::wanted(flags));
+    let platform = platform.as_str();
     reference::check_name_or_id(&image)?;
     platform::check(platform)?;
     if policy == "always" {

@@ -3,11 +3,14 @@
 mod attach;
 mod container;
 mod container_filter;
+mod disk_usage;
 mod exec;
+mod export_pipe;
 mod files;
 mod image;
 mod log_frames;
 mod network;
+mod registries;
 mod system;
 mod volume;
 

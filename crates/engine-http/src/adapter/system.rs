@@ -8,19 +8,17 @@ use engine_api::{
     auth::{AuthConfig, AuthResponse},
     disk_usage::DiskUsage,
     event::{EventActor, EventMessage},
-    info::{Commit, PluginsInfo, RegistryServiceConfig, Runtime, SwarmInfo, SystemInfo},
+    info::{Commit, PluginsInfo, Runtime, SwarmInfo, SystemInfo},
     version::{ComponentVersion, PlatformName, SystemVersion},
 };
 use futures_util::{StreamExt, stream, stream::BoxStream};
 use tokio::sync::broadcast;
 
-use super::{Engine, container::nanos};
+use super::{Engine, container::nanos, registries};
 use crate::{
     Answer, ApiError, ApiVersion, Filters,
     backend::{
         SystemBackend,
-        container::ListContainers,
-        image::ListImages,
         system::{DiskUsageQuery, EventQuery},
     },
 };
@@ -190,7 +188,7 @@ impl SystemBackend for Engine {
                 volume: names(&["local"]),
                 network: names(&["bridge", "host", "null"]),
                 authorization: None,
-                log: names(&["json-file", "none"]),
+                log: names(&::container::LOG_DRIVERS),
             },
             memory_limit: true,
             swap_limit: true,
@@ -214,11 +212,10 @@ impl SystemBackend for Engine {
             os_type: "linux".to_owned(),
             architecture: std::env::consts::ARCH.to_owned(),
             index_server_address: "https://index.docker.io/v1/".to_owned(),
-            registry_config: Some(RegistryServiceConfig {
-                insecure_registry_cidrs: Some(self.facts.insecure_registries.clone()),
-                mirrors: Some(self.facts.registry_mirrors.clone()),
-                ..RegistryServiceConfig::default()
-            }),
+            registry_config: Some(registries::document(
+                &self.facts.insecure_registries,
+                &self.facts.registry_mirrors,
+            )),
             ncpu: count(std::thread::available_parallelism().map_or(1, usize::from)),
             mem_total: i64::try_from(host_memory_bytes()).unwrap_or(i64::MAX),
             docker_root_dir: self.facts.data_root.clone(),
@@ -257,10 +254,7 @@ impl SystemBackend for Engine {
         let login = self.images.login(&server, &known).await?;
         Ok(AuthResponse {
             status: "Login Succeeded".to_owned(),
-            identity_token: login
-                .identity_token
-                .map(|token| engine_api::Secret::new(token.expose()))
-                .unwrap_or_default(),
+            identity_token: login.identity_token.unwrap_or_default(),
         })
     }
 
@@ -307,28 +301,5 @@ impl SystemBackend for Engine {
             Some(deadline) => messages.take_until(tokio::time::sleep(deadline)).boxed(),
             None => messages.boxed(),
         })
-    }
-}
-
-impl Engine {
-    fn measure(&self, query: DiskUsageQuery) -> Answer<DiskUsage> {
-        let mut usage = DiskUsage::default();
-        if query.containers {
-            let options = ListContainers { all: true, size: true, ..ListContainers::default() };
-            usage.containers = Some(self.summaries(&options)?);
-        }
-        if query.images {
-            let options = ListImages { all: true, ..ListImages::default() };
-            usage.images = Some(self.image_summaries(&options)?);
-            let bytes = self.images.disk_usage()?.layers_bytes;
-            usage.layers_size = Some(i64::try_from(bytes).unwrap_or(i64::MAX));
-        }
-        if query.volumes {
-            usage.volumes = Some(self.volumes_with_usage()?);
-        }
-        if query.build_cache {
-            usage.build_cache = Some(Vec::new());
-        }
-        Ok(usage)
     }
 }

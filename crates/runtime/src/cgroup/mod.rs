@@ -10,6 +10,7 @@ mod device;
 mod dynmods;
 mod freeze;
 mod hierarchy;
+mod network;
 mod stats;
 mod v1;
 mod v2;
@@ -192,6 +193,31 @@ impl Cgroup {
         Ok(cgroup)
     }
 
+    /// The cgroup at `path` below this one in the hierarchies of `controllers` (all of them when
+    /// empty), and this one in the others.
+    ///
+    /// # Errors
+    /// For a bad path, a controller that the host does not have, or a cgroup that does not exist.
+    pub fn below(&self, controllers: &[&str], path: &str) -> Result<Self> {
+        if path.contains('\0') || path.split('/').any(|part| part == ".." || part == ".") {
+            return Err(CgroupError::Path { path: path.to_owned() });
+        }
+        if let Some(name) = controllers.iter().find(|name| self.find_controller(name).is_none()) {
+            return Err(CgroupError::Value { field: "controller", value: (*name).to_owned() });
+        }
+        let mut cgroup = self.clone();
+        for part in &mut cgroup.parts {
+            let is_meant = controllers.is_empty()
+                || controllers.iter().any(|name| part.hierarchy.has_controller(name));
+            if is_meant {
+                part.directory = part.directory.join(path.trim_start_matches('/'));
+                fs::metadata(&part.directory)
+                    .map_err(|e| CgroupError::file("find", &part.directory, e))?;
+            }
+        }
+        Ok(cgroup)
+    }
+
     /// The path below each hierarchy's root.
     #[must_use]
     pub fn path(&self) -> &str {
@@ -255,12 +281,8 @@ impl Cgroup {
     /// # Errors
     /// When one is refused; those before it are set.
     pub fn update(&self, resources: &LinuxResources) -> Result<()> {
-        if resources.network.as_ref().is_some_and(|n| !n.is_null()) {
-            return Err(CgroupError::Controller { controller: "net_cls and net_prio (not built)" });
-        }
-        if !resources.rdma.is_empty() {
-            return Err(CgroupError::Controller { controller: "rdma (not built)" });
-        }
+        network::apply(self, resources.network.as_ref())?;
+        network::apply_rdma(self, &resources.rdma)?;
         if self.is_v2() { v2::apply(self, resources) } else { v1::apply(self, resources) }
     }
 

@@ -7,8 +7,8 @@ use std::{fs::File, io::Read, os::fd::OwnedFd};
 
 use bench::Bench;
 use gantry_runtime_lib::{
-    ExecLaunch, NamespaceKind, OciRuntime, Orphan, RuntimeErrorKind, Stdio, external::External,
-    seccomp,
+    ExecLaunch, NamespaceKind, OciRuntime, Orphan, RootOwners, RuntimeErrorKind, Stdio,
+    external::External, seccomp,
 };
 use oci::runtime::{IdMapping, LinuxResources, Mount, Namespace, Rlimit, User};
 
@@ -193,6 +193,8 @@ fn exec_joins_namespaces_cgroup_and_filter() {
         cgroup: &bench.cgroup,
         console_size: None,
         inherited: 0,
+        policy: None,
+        agent: None,
     })
     .unwrap();
     let outcome = bench::finish(output, &exec.pidfd);
@@ -222,6 +224,8 @@ fn exec_can_have_a_terminal() {
         cgroup: &bench.cgroup,
         console_size: Some((90, 30)),
         inherited: 0,
+        policy: None,
+        agent: None,
     })
     .unwrap();
     let text = read_terminal(File::from(terminal.unwrap()));
@@ -420,6 +424,28 @@ fn sysctls_are_the_containers() {
 }
 
 #[test]
+fn a_mapped_root_needs_no_change_of_owner() {
+    let script =
+        "ls -lnd /bin /etc/passwd | cut -c 11-40; echo new > /new; ls -ln /new | cut -c 11-40";
+    let mut bench = Bench::new(&["sh", "-c", script]);
+    let mapping = IdMapping { container_id: 0, host_id: 100_000, size: 65_536 };
+    bench.linux().namespaces.push(Namespace { kind: "user".to_owned(), path: None });
+    bench.linux().uid_mappings = vec![mapping];
+    bench.linux().gid_mappings = vec![mapping];
+    bench.extras.root_owners = RootOwners::Mapped;
+    let outcome = bench.run().unwrap();
+    let owners: Vec<Vec<&str>> = outcome
+        .output
+        .lines()
+        .map(|line| line.split_whitespace().skip(1).take(2).collect())
+        .collect();
+    assert_eq!(owners, [["0", "0"]; 3], "{outcome:?}");
+    // On the disk nothing of it is seen.
+    let meta = std::fs::metadata(bench.path("upper/new")).unwrap();
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&meta), 0);
+}
+
+#[test]
 fn no_mount_is_left_on_the_host() {
     let bench = Bench::new(&["true"]);
     let mounts = || {
@@ -488,6 +514,8 @@ fn an_external_runtime_does_the_same() {
                 cgroup: &bench.cgroup,
                 console_size: None,
                 inherited: 0,
+                policy: None,
+                agent: None,
             },
         )
         .unwrap();
