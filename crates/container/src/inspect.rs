@@ -22,6 +22,7 @@ use crate::{
     containers::snapshot_key,
     human,
     log_config::{LogConfigPlan, log_path},
+    mount_request,
     network_mode::NetworkMode,
     port_request::port_and_protocol,
     record::{MountPlan, MountSource, Record},
@@ -86,7 +87,7 @@ impl Containers {
             exec_ids: Some(exec_ids).filter(|ids| !ids.is_empty()),
             host_config: record.host_config.clone(),
             graph_driver: Some(self.graph_driver(&record)?),
-            mounts: record.mounts.iter().map(mount_point).collect(),
+            mounts: mount_points(&record),
             config: record.config.clone(),
             network_settings: self.network_settings(&record, endpoint.as_ref(), &state),
             ..ContainerInspect::default()
@@ -167,7 +168,7 @@ impl Containers {
             network_settings: NetworkSettingsSummary {
                 networks: networks(&record, endpoint.as_ref()),
             },
-            mounts: record.mounts.iter().map(mount_point).collect(),
+            mounts: mount_points(&record),
             ..ContainerSummary::default()
         }
     }
@@ -232,6 +233,17 @@ fn command_text(command: &[String]) -> String {
         if index > 0 && word.contains(' ') { format!("'{word}'") } else { word.clone() }
     });
     words.collect::<Vec<_>>().join(" ")
+}
+
+/// `Mounts`: all but those of `HostConfig.Tmpfs`, which Docker has there only.
+fn mount_points(record: &Record) -> Vec<MountPoint> {
+    let is_plain_tmpfs = |plan: &&MountPlan| {
+        matches!(plan.source, MountSource::Tmpfs { .. })
+            && record.host_config.tmpfs.keys().any(|target| {
+                mount_request::clean(target).is_ok_and(|path| path == plan.destination)
+            })
+    };
+    record.mounts.iter().filter(|plan| !is_plain_tmpfs(plan)).map(mount_point).collect()
 }
 
 /// One element of `Mounts`.

@@ -138,6 +138,7 @@ impl Containers {
             Ok(()) | Err(SnapshotError::NotFound { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         });
+        note(self.release_shared_memory(&record.id));
         note(remove_dir(&self.data_dir(&record.id)));
         note(self.inner.services.volumes.release(&record.id).map_err(Into::into));
         if with_volumes {

@@ -24,7 +24,8 @@ use crate::{
     network_mode::NetworkMode,
     record::Record,
     settings::NATIVE_RUNTIME,
-    spec::{self, HostFiles, Inputs, NamespacePlan, Origin},
+    shared_memory::SharedMemory,
+    spec::{self, HostFiles, Inputs, NamespacePlan, Origin, security::SeccompChoice},
     state::{Phase, Transition},
     volume_copy,
 };
@@ -200,12 +201,9 @@ impl Containers {
         let address = network.endpoint.as_ref().map(|endpoint| endpoint.ip);
         let gateway = self.inner.services.networks.host_gateway();
         host_files::write_hosts(record, &self.data_dir(&record.id), address, gateway)?;
-        let mut namespaces = BTreeMap::new();
+        let mut namespaces = self.joined_namespaces(record)?;
         if let Some(namespace) = network.namespace {
             namespaces.insert("net".to_owned(), namespace);
-        }
-        if let Some(pid) = self.joined_pid_namespace(record)? {
-            namespaces.insert("pid".to_owned(), pid);
         }
         let attachments = std::mem::take(&mut container.live().pending);
         let request = request.take().expect("prepared just above");
@@ -218,6 +216,9 @@ impl Containers {
 
     /// Undoes what a failed start has made; every step is tried.
     async fn abandon(&self, record: &Record, shim: &Shim) {
+        if let Err(error) = self.release_shared_memory(&record.id) {
+            tracing::warn!(container.id = %record.id, error = %types::error::chain(&error), "cannot release shared memory");
+        }
         if let Err(error) = self.disconnect(&record.id).await {
             tracing::warn!(container.id = %record.id, error = %types::error::chain(&error), "cannot disconnect");
         }
@@ -248,7 +249,7 @@ impl Containers {
                 Ok(Network { namespace: Some(networks.sandbox()?), endpoint: None })
             }
             NetworkMode::Container(other) => {
-                let namespace = self.namespace_of(&other, "net")?;
+                let namespace = self.network_namespace_of(&other)?;
                 Ok(Network { namespace: Some(namespace), endpoint: None })
             }
             NetworkMode::Named(name) => {
@@ -276,32 +277,6 @@ impl Containers {
         Ok(())
     }
 
-    /// A namespace of another running container.
-    fn namespace_of(&self, reference: &str, kind: &str) -> Result<OwnedFd, ContainerError> {
-        let other = self.find(reference)?;
-        let pid = other.state().pid;
-        if pid == 0 {
-            return Err(ContainerError::Conflict(format!(
-                "cannot join namespace of a non running container: container {} is {}",
-                other.record().name,
-                other.state().phase.as_str()
-            )));
-        }
-        let path = PathBuf::from(format!("/proc/{pid}/ns/{kind}"));
-        std::fs::File::open(&path).map(OwnedFd::from).map_err(|source| ContainerError::File {
-            action: "open",
-            path,
-            source,
-        })
-    }
-
-    fn joined_pid_namespace(&self, record: &Record) -> Result<Option<OwnedFd>, ContainerError> {
-        match record.host_config.pid_mode.strip_prefix("container:") {
-            Some(reference) => self.namespace_of(reference, "pid").map(Some),
-            None => Ok(None),
-        }
-    }
-
     /// Everything that needs no network, on a blocking thread.
     async fn prepare(&self, record: Arc<Record>) -> Result<Option<StartRequest>, ContainerError> {
         let service = self.clone();
@@ -326,7 +301,7 @@ impl Containers {
         crate::settings::make_dir(&bundle, 0o700)?;
         Ok(StartRequest {
             id: record.id.clone(),
-            spec: self.spec(record)?,
+            spec: self.spec(record, self.ready_shared_memory(record)?)?,
             rootfs,
             seccomp_bpf: self.seccomp_filter(record)?,
             namespaces: BTreeMap::new(),
@@ -364,15 +339,16 @@ impl Containers {
         record: &Record,
     ) -> Result<Option<PathBuf>, ContainerError> {
         let host = &record.host_config;
-        if host.privileged {
-            return Ok(None);
-        }
         let options =
             spec::security::Options::parse(host.security_opt.as_deref().unwrap_or_default())?;
+        // A policy that was asked for by name holds for a privileged container too.
+        if host.privileged && !matches!(options.seccomp, SeccompChoice::Custom(_)) {
+            return Ok(None);
+        }
         let capabilities = spec::capability::effective(
             host.cap_add.as_deref().unwrap_or_default(),
             host.cap_drop.as_deref().unwrap_or_default(),
-            false,
+            host.privileged,
         )?;
         self.inner.seccomp.filter(&options.seccomp, &capabilities)
     }
@@ -387,7 +363,7 @@ impl Containers {
         Ok(accounts.resolve(user, groups)?)
     }
 
-    fn spec(&self, record: &Record) -> Result<Spec, ContainerError> {
+    fn spec(&self, record: &Record, shm: SharedMemory) -> Result<Spec, ContainerError> {
         let dir = self.data_dir(&record.id);
         let files = host_files::locate(record, &dir);
         let mut spec = spec::build(&Inputs {
@@ -401,6 +377,7 @@ impl Containers {
             cgroup_path: self.cgroup_path(record),
             is_cgroup_v2: crate::cgroup_mode::is_v2_only(),
             namespaces: namespace_plan(record),
+            shm,
         })?;
         self.apply_defaults(&mut spec, record);
         Ok(spec)
@@ -420,7 +397,7 @@ impl Containers {
 
     /// The process of init, as the model for an exec's.
     pub(crate) fn init_process(&self, record: &Record) -> Result<Process, ContainerError> {
-        Ok(self.spec(record)?.process.unwrap_or_default())
+        Ok(self.spec(record, SharedMemory::Own)?.process.unwrap_or_default())
     }
 }
 

@@ -14,7 +14,7 @@ use oci::runtime::{
     Capabilities, ConsoleSize, Linux, LinuxResources, Namespace, Process, Root, Spec, User,
 };
 
-use crate::{ContainerError, record::Record};
+use crate::{ContainerError, record::Record, shared_memory::SharedMemory};
 
 pub use mount::HostFiles;
 
@@ -36,6 +36,8 @@ pub struct Inputs<'a> {
     pub is_cgroup_v2: bool,
     /// Namespaces that are joined by descriptor or shared with the host.
     pub namespaces: NamespacePlan,
+    /// Where `/dev/shm` comes from.
+    pub shm: SharedMemory,
 }
 
 /// Which namespaces a container makes for itself; the others are the host's or joined.

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use ::container::{self as service, Container, LogQuery, RemoveOptions, StopOptions};
+use ::container::{
+    self as service, Container, LogQuery, RemoveOptions, StopOptions, record::ReadOnlySubmounts,
+};
 use async_trait::async_trait;
 use engine_api::{
     container::{
@@ -20,7 +22,10 @@ use futures_util::{
 use shim_protocol::AttachStreams;
 use types::ContainerName;
 
-use super::{Engine, attach, blocking, container_filter::Wanted, exec::cells, files, log_frames};
+use super::{
+    Engine, attach, blocking, container_filter::Wanted, exec::cells, files, image::oci_platform,
+    log_frames,
+};
 use crate::{
     Answer, ApiError, Attachment, ByteStream, Filters, Framing, Signal, Timestamp,
     backend::{
@@ -51,6 +56,11 @@ fn log_query(options: &LogOptions) -> LogQuery {
             Tail::Lines(lines) => Some(usize::try_from(lines).unwrap_or(usize::MAX)),
         },
     }
+}
+
+fn is_checkpoint_id(id: &str) -> bool {
+    let is_name = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
+    id.len() > 1 && id.as_bytes()[0].is_ascii_alphanumeric() && id.bytes().all(is_name)
 }
 
 fn stop_options(options: &StopContainer) -> StopOptions {
@@ -116,7 +126,20 @@ impl ContainerBackend for Engine {
             .map(|name| name.parse::<ContainerName>())
             .transpose()
             .map_err(|error| ApiError::invalid(error.to_string()))?;
-        let created = self.containers.create(name, options.request).await?;
+        let created = self
+            .containers
+            .create(service::NewContainer {
+                name,
+                platform: options.platform.map(oci_platform),
+                // Read-only binds were never recursive before 1.44.
+                submounts_of_binds: if options.version.is_before(44) {
+                    ReadOnlySubmounts::Writable
+                } else {
+                    ReadOnlySubmounts::WherePossible
+                },
+                request: options.request,
+            })
+            .await?;
         Ok(ContainerCreateResponse { id: created.id.to_string(), warnings: created.warnings })
     }
 
@@ -194,7 +217,11 @@ impl ContainerBackend for Engine {
     }
 
     async fn start(&self, id: &str, options: StartContainer) -> Answer<()> {
-        if options.checkpoint.is_some() {
+        if let Some(id) = &options.checkpoint {
+            // It becomes a directory's name.
+            if !is_checkpoint_id(id) {
+                return Err(ApiError::invalid(format!("invalid checkpoint ID {id:?}")));
+            }
             return Err(ApiError::not_implemented("starting from a checkpoint"));
         }
         Ok(self.containers.start(id).await?)

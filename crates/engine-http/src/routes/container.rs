@@ -75,9 +75,8 @@ async fn create(
     query: Parameters,
     body: JsonBody<ContainerCreateRequest>,
 ) -> Answer<Response> {
-    let mut request = body
-        .required()
-        .map_err(|_| ApiError::invalid("config cannot be empty in order to create a container"))?;
+    // This one route has a decoder of its own in Docker, with its own words for "nothing".
+    let mut request = body.0.ok_or_else(|| ApiError::invalid("invalid JSON: EOF"))?;
     let warnings = compat::container::lift_create(&mut request, version)?;
     let platform = if version.is_at_least(41) { query.platform_path("platform")? } else { None };
     let name = query.given("name").map(|name| name.trim_start_matches('/').to_owned());
