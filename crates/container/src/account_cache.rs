@@ -10,7 +10,10 @@ use std::{
 
 use types::{Digest, RootFilesystem};
 
-use crate::{account::Accounts, root_view::RootView};
+use crate::{
+    account::Accounts,
+    root_view::{Purpose, RootView},
+};
 
 /// How many images' accounts are kept; they are a few KiB each.
 const CAPACITY: usize = 256;
@@ -57,6 +60,6 @@ fn has_own_etc(rootfs: &RootFilesystem) -> bool {
 }
 
 fn read(rootfs: &RootFilesystem) -> io::Result<Accounts> {
-    let view = RootView::open(rootfs)?;
+    let view = RootView::open(rootfs, Purpose::Read)?;
     Ok(Accounts { passwd: view.read_text("etc/passwd")?, group: view.read_text("etc/group")? })
 }

@@ -228,7 +228,10 @@ impl Containers {
             seccomp_bpf,
             attach: Vec::new(),
             open_stdin: exec.request.attach_stdin,
-            console_size: start.console_size,
+            console_size: start.console_size.or_else(|| {
+                let asked = spec::console_size(exec.request.console_size?)?;
+                Some((asked.width, asked.height))
+            }),
         })
     }
 

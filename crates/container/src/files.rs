@@ -15,14 +15,13 @@ use std::{
 
 use rustix::fs::{Mode, OFlags};
 use snapshot::{Change, ChangeKind, Collision, Extraction, Limits, Part};
-use types::RootFilesystem;
 
 use crate::{
     Container, ContainerError, Containers,
     containers::snapshot_key,
     path_in_container::PathInContainer,
     record::{MountSource, Record},
-    root_view::{RootView, fd_path},
+    root_view::{Purpose, RootView, fd_path},
 };
 
 /// What is known of a path.
@@ -231,23 +230,10 @@ impl Containers {
         container: &Container,
         purpose: Purpose,
     ) -> Result<RootView, ContainerError> {
-        let mut rootfs = self.inner.services.snapshots.rootfs(&snapshot_key(&container.id))?;
-        if let (Purpose::Read, RootFilesystem::Overlay { lower, upper, work }) =
-            (purpose, &mut rootfs)
-        {
-            lower.splice(0..0, upper.take());
-            *work = None;
-        }
-        RootView::open(&rootfs)
+        let rootfs = self.inner.services.snapshots.rootfs(&snapshot_key(&container.id))?;
+        RootView::open(&rootfs, purpose)
             .map_err(|error| io_failed("mount the root of", container.id.as_str(), error))
     }
-}
-
-/// What a root is opened for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Purpose {
-    Read,
-    Write,
 }
 
 /// The root of a running container, as its init sees it.
