@@ -3,12 +3,15 @@
 use std::{
     io::{IsTerminal, Write},
     path::Path,
+    sync::Arc,
     time::Duration,
 };
 
 use anyhow::Context;
 use hub_http::{App, Server, Stop};
 use registry::Registry;
+use rustls::ServerConfig;
+use tls::{Identity, TlsError};
 use tokio::{
     signal::unix::{SignalKind, signal},
     task::JoinHandle,
@@ -49,10 +52,16 @@ pub fn run(options: Box<ServeOptions>) -> anyhow::Result<()> {
 /// Tries what serving would need, short of the data directory and the address.
 pub fn check(settings: &Settings) -> anyhow::Result<()> {
     settings.log_level.parse::<EnvFilter>().context("log-level")?;
-    if let Some((certificates, key)) = &settings.tls {
-        hub_http::load_tls(certificates, key)?;
-    }
+    tls(settings)?;
     Ok(())
+}
+
+fn tls(settings: &Settings) -> Result<Option<Arc<ServerConfig>>, TlsError> {
+    let Some((certificate, key)) = &settings.tls else { return Ok(None) };
+    let identity = Identity { certificate: certificate.clone(), key: key.clone() };
+    let mut config = tls::server_config(&identity, None)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Some(Arc::new(config)))
 }
 
 fn start_log(level: &str) -> anyhow::Result<()> {
@@ -68,10 +77,7 @@ fn start_log(level: &str) -> anyhow::Result<()> {
 async fn serve(settings: &Settings, port_file: Option<&Path>) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot watch for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot watch for SIGINT")?;
-    let tls = match &settings.tls {
-        Some((certificates, key)) => Some(hub_http::load_tls(certificates, key)?),
-        None => None,
-    };
+    let tls = tls(settings)?;
     let Data { hub, database } = Data::open_for_serving(settings).await?;
     let collector = tidy_for_ever(hub.registry().clone(), settings.gc_interval);
     let router = hub_http::router(App { hub, public_url: settings.public_url.clone() });

@@ -1,6 +1,6 @@
 //! The command line, as runc's.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -23,6 +23,9 @@ pub struct Arguments {
     /// Not supported.
     #[arg(long, global = true)]
     pub systemd_cgroup: bool,
+    /// Accepted for compatibility: what a caller without privileges may do, the kernel decides.
+    #[arg(long)]
+    pub rootless: Option<String>,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -75,7 +78,7 @@ pub enum Command {
         /// Container.
         id: String,
         /// Name or number.
-        #[arg(default_value = "TERM")]
+        #[arg(default_value = "TERM", allow_hyphen_values = true)]
         signal: String,
     },
     /// Remove a stopped container.
@@ -104,6 +107,20 @@ pub enum Command {
         format: ListFormat,
         /// Container.
         id: String,
+        /// Options of ps(1); `-ef` unless given. Its output must have a column `PID`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
+    /// Print what a container uses and how often the OOM killer came, as lines of JSON.
+    Events {
+        /// Time between two statistics, e.g. `5s` or `500ms`.
+        #[arg(long, default_value = "5s", value_parser = interval)]
+        interval: Duration,
+        /// One statistic, no events.
+        #[arg(long)]
+        stats: bool,
+        /// Container.
+        id: String,
     },
     /// Freeze a container.
     Pause {
@@ -124,7 +141,42 @@ pub enum Command {
         /// Where to.
         #[arg(long, short, default_value = ".")]
         bundle: PathBuf,
+        /// For a caller without privileges: with a user namespace of its own.
+        #[arg(id = "rootless-spec", long = "rootless")]
+        rootless: bool,
     },
+    /// Not supported.
+    #[command(hide = true)]
+    Checkpoint {
+        /// Anything.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
+    /// Not supported.
+    #[command(hide = true)]
+    Restore {
+        /// Anything.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
+}
+
+/// A duration as Go writes them, with one unit.
+fn interval(text: &str) -> Result<Duration, String> {
+    let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let seconds = match unit {
+        "ms" => 0.001,
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err("needs a unit: ms, s, m or h".to_owned()),
+    };
+    let number: f64 = number.parse().map_err(|_| format!("{number:?} is not a number"))?;
+    Duration::try_from_secs_f64(number * seconds)
+        .ok()
+        .filter(|interval| !interval.is_zero())
+        .ok_or_else(|| "must be more than 0".to_owned())
 }
 
 /// `create`
@@ -139,13 +191,13 @@ pub struct Create {
     /// File that gets the process's pid.
     #[arg(long)]
     pub pid_file: Option<PathBuf>,
-    /// Not supported.
+    /// Move the root over `/` instead of pivoting: for a root on an initial ramdisk.
     #[arg(long)]
     pub no_pivot: bool,
     /// Accepted; Gantry makes no session keyring.
     #[arg(long)]
     pub no_new_keyring: bool,
-    /// Only 0 is supported.
+    /// How many descriptors above the standard streams (and `$LISTEN_FDS`) the process gets.
     #[arg(long, default_value_t = 0)]
     pub preserve_fds: u32,
     /// Container.
@@ -161,6 +213,9 @@ pub struct Run {
     /// Leave the container's state when it has ended.
     #[arg(long)]
     pub keep: bool,
+    /// Do not reap orphans of the container while waiting.
+    #[arg(long)]
+    pub no_subreaper: bool,
     /// As of `create`.
     #[command(flatten)]
     pub create: Create,
@@ -193,9 +248,30 @@ pub struct Exec {
     /// Unix socket that gets the terminal.
     #[arg(long)]
     pub console_socket: Option<PathBuf>,
-    /// Only 0 is supported.
+    /// How many descriptors above the standard streams (and `$LISTEN_FDS`) the process gets.
     #[arg(long, default_value_t = 0)]
     pub preserve_fds: u32,
+    /// Further groups.
+    #[arg(long, short = 'g')]
+    pub additional_gids: Vec<u32>,
+    /// SELinux label.
+    #[arg(long)]
+    pub process_label: Option<String>,
+    /// AppArmor profile.
+    #[arg(long)]
+    pub apparmor: Option<String>,
+    /// `PR_SET_NO_NEW_PRIVS`
+    #[arg(long)]
+    pub no_new_privs: bool,
+    /// Capabilities besides the container's.
+    #[arg(long, short)]
+    pub cap: Vec<String>,
+    /// A cgroup below the container's, `[CONTROLLERS:]PATH`.
+    #[arg(long)]
+    pub cgroup: Vec<String>,
+    /// Also in a paused container: the process then waits until it is resumed.
+    #[arg(long)]
+    pub ignore_paused: bool,
     /// Container.
     pub id: String,
     /// Command, unless `--process` is given.
@@ -206,36 +282,66 @@ pub struct Exec {
 /// `update`
 #[derive(Debug, Args)]
 pub struct Update {
-    /// File with `linux.resources`, `-` for standard input.
+    /// File with `linux.resources`, `-` for standard input; other options are then ignored.
     #[arg(long, short)]
     pub resources: Option<PathBuf>,
-    /// Bytes.
-    #[arg(long)]
+    /// Bytes, or with a unit.
+    #[arg(long, allow_hyphen_values = true, value_parser = bytes)]
     pub memory: Option<i64>,
-    /// Bytes, with memory.
-    #[arg(long)]
+    /// Bytes, or with a unit, with memory; -1: no limit.
+    #[arg(long, allow_hyphen_values = true, value_parser = bytes)]
     pub memory_swap: Option<i64>,
-    /// Bytes.
-    #[arg(long)]
+    /// Bytes, or with a unit.
+    #[arg(long, allow_hyphen_values = true, value_parser = bytes)]
     pub memory_reservation: Option<i64>,
     /// Weight.
-    #[arg(long, alias = "cpu-share")]
+    #[arg(long = "cpu-share", alias = "cpu-shares")]
     pub cpu_shares: Option<u64>,
     /// Microseconds.
     #[arg(long)]
     pub cpu_period: Option<u64>,
     /// Microseconds.
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     pub cpu_quota: Option<i64>,
+    /// Microseconds.
+    #[arg(long)]
+    pub cpu_burst: Option<u64>,
+    /// Microseconds.
+    #[arg(long)]
+    pub cpu_rt_period: Option<u64>,
+    /// Microseconds.
+    #[arg(long, allow_hyphen_values = true)]
+    pub cpu_rt_runtime: Option<i64>,
+    /// `cpu.idle` of cgroup v2.
+    #[arg(long)]
+    pub cpu_idle: Option<i64>,
     /// List.
     #[arg(long)]
     pub cpuset_cpus: Option<String>,
     /// List.
     #[arg(long)]
     pub cpuset_mems: Option<String>,
-    /// Tasks.
+    /// Weight, 10 to 1000.
     #[arg(long)]
+    pub blkio_weight: Option<u16>,
+    /// Tasks.
+    #[arg(long, allow_hyphen_values = true)]
     pub pids_limit: Option<i64>,
     /// Container.
     pub id: String,
+}
+
+/// Bytes, with a binary unit perhaps.
+fn bytes(text: &str) -> Result<i64, String> {
+    let lower = text.to_ascii_lowercase();
+    let lower = lower.strip_suffix('b').unwrap_or(&lower);
+    let (number, shift) = match lower.chars().last() {
+        Some('k') => (&lower[..lower.len() - 1], 10),
+        Some('m') => (&lower[..lower.len() - 1], 20),
+        Some('g') => (&lower[..lower.len() - 1], 30),
+        Some('t') => (&lower[..lower.len() - 1], 40),
+        _ => (lower, 0),
+    };
+    let number: i64 = number.parse().map_err(|_| format!("{text:?} is not a size"))?;
+    number.checked_mul(1 << shift).ok_or_else(|| format!("{text:?} is too large"))
 }

@@ -6,11 +6,18 @@
 
 mod arguments;
 mod container;
+mod create;
+mod descriptors;
+mod events;
+mod example;
 mod execution;
+mod features;
+mod foreground;
 mod lifecycle;
 mod listing;
 mod report;
 mod state;
+mod update;
 
 use std::process::ExitCode;
 
@@ -40,19 +47,28 @@ fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     }
     let root = arguments.root.as_path();
     match &arguments.command {
-        Command::Create(create) => lifecycle::create(root, create).map(|()| 0),
+        Command::Create(create) => create::create(root, create).map(|()| 0),
         Command::Run(run) => lifecycle::run(root, run),
         Command::Start { id } => lifecycle::start(root, id).map(|()| 0),
         Command::Kill { all, id, signal } => lifecycle::kill(root, id, signal, *all).map(|()| 0),
         Command::Delete { force, id } => lifecycle::delete(root, id, *force).map(|()| 0),
         Command::Pause { id } => lifecycle::pause(root, id).map(|()| 0),
         Command::Resume { id } => lifecycle::resume(root, id).map(|()| 0),
-        Command::Update(update) => lifecycle::update(root, update).map(|()| 0),
+        Command::Update(update) => update::update(root, update).map(|()| 0),
         Command::Exec(exec) => execution::exec(root, exec),
         Command::State { id } => listing::state(root, id).map(|()| 0),
         Command::List { format, quiet } => listing::list(root, *format, *quiet).map(|()| 0),
-        Command::Ps { format, id } => listing::processes(root, id, *format).map(|()| 0),
-        Command::Features => listing::features().map(|()| 0),
-        Command::Spec { bundle } => listing::spec(bundle).map(|()| 0),
+        Command::Ps { format, id, options } => {
+            listing::processes(root, id, *format, options).map(|()| 0)
+        }
+        Command::Events { interval, stats, id } => {
+            let period = if *stats { None } else { Some(*interval) };
+            events::events(root, id, period).map(|()| 0)
+        }
+        Command::Features => features::features().map(|()| 0),
+        Command::Spec { bundle, rootless } => example::spec(bundle, *rootless).map(|()| 0),
+        Command::Checkpoint { .. } | Command::Restore { .. } => {
+            anyhow::bail!("checkpoint and restore are not supported")
+        }
     }
 }

@@ -24,6 +24,9 @@ pub struct Record {
     pub bundle: PathBuf,
     pub created: String,
     pub cgroup_path: String,
+    /// Where the root is mounted on the host, without a mount namespace.
+    #[serde(default)]
+    pub host_root: Option<runtime::HostRoot>,
     pub spec: Spec,
 }
 

@@ -99,6 +99,7 @@ impl Backend {
             seccomp: seccomp.as_deref(),
             cgroup: &self.cgroup,
             console_size: request.console_size,
+            inherited: 0,
         };
         let executed = self.runtime.exec(self.id.as_str(), launch);
         let (running, terminal) = executed.map_err(|error| Failure {
@@ -154,12 +155,17 @@ impl Backend {
         self.memory.take()
     }
 
-    /// Removes what is left of an ended container: mounts, the runtime's state, the cgroup.
+    /// Gives the mounts away; they end with the descriptor, which may take as long as the disk
+    /// has to write.
+    pub fn take_mounts(&mut self) -> Option<OwnedFd> {
+        self.mounts.take()
+    }
+
+    /// Removes what is left of an ended container: the runtime's state, the cgroup.
     ///
     /// # Errors
     /// The first failure; every step is tried.
     pub fn delete(&mut self) -> Result<(), Failure> {
-        self.mounts = None;
         let deleted = self.runtime.delete(self.id.as_str());
         let removed = self.cgroup.delete();
         deleted.map_err(|error| failed("delete the container", error))?;
@@ -198,6 +204,7 @@ fn create_and_start(
         console_size: request.console_size,
         init_binary: request.init_binary.as_deref(),
         orphan: Orphan::Dies,
+        extras: runtime::Extras::default(),
     };
     let mut created = runtime.create(launch).map_err(|error| start_failed(&error))?;
     let terminal = created.take_terminal();

@@ -107,14 +107,15 @@ impl Supervisor {
         {
             self.complaints.add("stop watching memory", &error);
         }
-        // Told first: taking mounts and cgroup apart takes milliseconds. A release comes after it.
+        // Told first: taking the cgroup apart takes a while. A release is answered after it, and
+        // the mounts end when nobody waits for an answer any more.
         let ended = std::mem::replace(&mut self.state, State::Exited(record.clone()));
         self.tell(Event::Exited(record));
-        if let State::Running(mut container) = ended
-            && let Err(failure) = container.backend.delete()
-        {
+        let State::Running(mut container) = ended else { return };
+        if let Err(failure) = container.backend.delete() {
             self.complaints.add_text(&failure.message);
         }
+        self.mounts = container.backend.take_mounts();
     }
 
     /// The cgroup's memory ran out; looks for the kill that follows, now and soon.

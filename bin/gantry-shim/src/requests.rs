@@ -190,7 +190,12 @@ impl Supervisor {
     fn signal(&mut self, exec: Option<&ExecId>, signal: i32) -> Result<(), Failure> {
         let process = self.process(exec)?;
         // Not reaped, so the number is still this process' own.
-        match sys::signal::send(process.pid, signal) {
+        let sent = match exec {
+            None => sys::signal::send(process.pid, signal),
+            // An exec leads a session: what it has started in its group ends with it.
+            Some(_) => sys::signal::send_to_group(process.pid, signal),
+        };
+        match sent {
             Err(e) if e.kind() == io::ErrorKind::InvalidInput => {
                 return Err(failure::invalid(format!("invalid signal: {signal}")));
             }
@@ -200,7 +205,10 @@ impl Supervisor {
             _ => {}
         }
         // A frozen process of cgroup v1 does not even die.
-        if signal == SIGKILL && self.running().is_ok_and(|container| container.is_paused) {
+        if signal == SIGKILL
+            && exec.is_none()
+            && self.running().is_ok_and(|container| container.is_paused)
+        {
             self.resume()?;
         }
         Ok(())

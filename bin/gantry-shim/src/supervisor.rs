@@ -72,6 +72,8 @@ pub struct Supervisor {
     pub(crate) next_process: u32,
     /// Ends of exec sessions that no engine was there to hear.
     pub(crate) unheard: Vec<Event>,
+    /// The mounts of a container that has ended.
+    pub(crate) mounts: Option<OwnedFd>,
     /// When the shim ends whatever clients still have to take; set by a release.
     pub(crate) released: Option<Instant>,
     signals: OwnedFd,
@@ -113,6 +115,7 @@ impl Supervisor {
             processes: BTreeMap::new(),
             next_process: INIT + 1,
             unheard: Vec::new(),
+            mounts: None,
             released: None,
             signals,
             listener: setup.listener,
@@ -142,7 +145,12 @@ impl Supervisor {
                 self.serve(*event)?;
             }
             self.conclude()?;
+            if self.engines.is_empty() && !self.has_clients() {
+                self.mounts = None;
+            }
         }
+        // Before the connections, whose end tells the engine that the mounts are gone.
+        self.mounts = None;
         if self.released.is_none() {
             // Nothing has run here, so nobody will ask.
             self.directory.clean_up()?;
@@ -155,14 +163,18 @@ impl Supervisor {
     fn is_over(&self) -> bool {
         match (&self.state, self.released) {
             (_, Some(deadline)) => {
-                let is_waiting = self.processes.values().any(Process::has_clients)
-                    || self.engines.iter().any(|engine| !engine.is_flushed());
+                let is_waiting =
+                    self.has_clients() || self.engines.iter().any(|engine| !engine.is_flushed());
                 !is_waiting || Instant::now() >= deadline
             }
             // The first engine may yet have to come.
             (State::Idle, None) => self.engines.is_empty() && self.next_engine > 0,
             _ => false,
         }
+    }
+
+    fn has_clients(&self) -> bool {
+        self.processes.values().any(Process::has_clients)
     }
 
     fn timeout(&self) -> Option<Duration> {

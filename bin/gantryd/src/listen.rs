@@ -1,9 +1,11 @@
 //! Opens the API's sockets as configured.
 
-use std::os::fd::OwnedFd;
+use std::{os::fd::OwnedFd, sync::Arc};
 
 use anyhow::{Context, bail};
-use engine_http::server::{Address, Listener, TlsFiles, tls};
+use engine_http::server::{Address, Listener};
+use tls::Identity;
+use tokio_rustls::TlsAcceptor;
 
 use crate::{
     config::{Config, DEFAULT_GROUP},
@@ -58,22 +60,21 @@ impl Opener<'_> {
         })
     }
 
-    fn acceptor(&self) -> anyhow::Result<Option<tokio_rustls::TlsAcceptor>> {
+    fn acceptor(&self) -> anyhow::Result<Option<TlsAcceptor>> {
         if !self.config.is_tls() {
             return Ok(None);
         }
-        let files = TlsFiles {
-            certificate: self.config.tlscert.clone(),
-            key: self.config.tlskey.clone(),
-            client_authority: self.config.tlsverify.then(|| self.config.tlscacert.clone()),
-        };
+        let identity =
+            Identity { certificate: self.config.tlscert.clone(), key: self.config.tlskey.clone() };
+        let authority = self.config.tlsverify.then_some(self.config.tlscacert.as_path());
         if !self.config.tlsverify {
             tracing::warn!(
                 "TLS WITHOUT CLIENT CERTIFICATES: everyone who can reach this port is root on \
                  this host; use --tlsverify"
             );
         }
-        Ok(Some(tls::acceptor(&files)?))
+        let config = tls::server_config(&identity, authority)?;
+        Ok(Some(TlsAcceptor::from(Arc::new(config))))
     }
 
     async fn tcp(&self, host: &str, port: Option<u16>) -> anyhow::Result<Listener> {

@@ -3,13 +3,16 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::{Context, Result, anyhow};
-use container::{DefaultSeccomp, DnsSettings, RuntimeSetting, Settings};
+use container::{DefaultSeccomp, DnsSettings, FavorDynmods, RuntimeSetting, Settings};
 use distribution::{ClientConfig, InsecureRegistry, ProxyConfig};
 use engine_api::host_config::{LogConfig, Ulimit};
 use engine_http::adapter::EngineFacts;
 use network::{DnsOptions, NetworkConfig};
 
-use crate::{config::Config, wire::EngineSettings};
+use crate::{
+    config::{Config, Switch},
+    wire::EngineSettings,
+};
 
 /// Below every cgroup hierarchy unless `cgroup-parent` says otherwise.
 const DEFAULT_CGROUP_PARENT: &str = "/gantry";
@@ -123,6 +126,11 @@ fn containers(config: &Config) -> Result<Settings> {
         shim_binary,
         init_binary: Some(init).filter(|path| path.exists()),
         cgroup_parent,
+        favor_dynmods: match config.cgroup_favor_dynmods {
+            Switch::Auto => FavorDynmods::Auto,
+            Switch::On => FavorDynmods::On,
+            Switch::Off => FavorDynmods::Off,
+        },
         default_runtime: config.default_runtime.clone(),
         runtimes: runtimes.collect::<BTreeMap<_, _>>(),
         log: LogConfig {

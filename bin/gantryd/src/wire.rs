@@ -85,7 +85,7 @@ pub async fn wire(config: watch::Receiver<Arc<Config>>) -> Result<Engine> {
     make_dir(&spool_dir, 0o700)?;
     let images = Images::open(
         Stores { database: database.clone(), content, snapshotter: Arc::clone(&snapshots) },
-        Client::new(settings.registry).context("cannot set up the registry client")?,
+        Client::new(settings.registry),
         ImagesConfig {
             max_concurrent_downloads: settings.max_concurrent_downloads,
             max_concurrent_uploads: settings.max_concurrent_uploads,

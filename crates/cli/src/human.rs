@@ -2,6 +2,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::timezone::Zone;
+
 /// `About a minute`, `2 hours`, ...
 #[must_use]
 pub fn duration(seconds: i64) -> String {
@@ -89,40 +91,61 @@ pub fn binary_size(bytes: f64) -> String {
     format!("{}{}", significant(number, 4), BINARY[unit])
 }
 
-/// `2026-11-23 19:00:00 +0000 UTC`. The zone is UTC: reading the local one needs the C library.
+/// The time in the local zone, the offset in seconds and the zone's name.
+fn local(timestamp: i64) -> Option<(time::OffsetDateTime, i32, String)> {
+    static ZONE: std::sync::OnceLock<Zone> = std::sync::OnceLock::new();
+    let offset = ZONE.get_or_init(Zone::local).at(timestamp);
+    let shifted = timestamp.checked_add(i64::from(offset.seconds))?;
+    let time = time::OffsetDateTime::from_unix_timestamp(shifted).ok()?;
+    Some((time, offset.seconds, offset.name))
+}
+
+fn signed(seconds: i32, separator: &str) -> String {
+    let sign = if seconds < 0 { '-' } else { '+' };
+    let minutes = seconds.unsigned_abs() / 60;
+    format!("{sign}{:02}{separator}{:02}", minutes / 60, minutes % 60)
+}
+
+fn date_and_time(time: time::OffsetDateTime, between: char) -> String {
+    format!(
+        "{:04}-{:02}-{:02}{between}{:02}:{:02}:{:02}",
+        time.year(),
+        u8::from(time.month()),
+        time.day(),
+        time.hour(),
+        time.minute(),
+        time.second()
+    )
+}
+
+/// `2026-11-23 20:00:00 +0100 CET`, in the local zone.
 #[must_use]
 pub fn local_time(timestamp: i64) -> String {
-    match time::OffsetDateTime::from_unix_timestamp(timestamp) {
-        Ok(t) => format!(
-            "{:04}-{:02}-{:02} {:02}:{:02}:{:02} +0000 UTC",
-            t.year(),
-            u8::from(t.month()),
-            t.day(),
-            t.hour(),
-            t.minute(),
-            t.second()
-        ),
-        Err(_) => String::new(),
-    }
+    local(timestamp).map_or_else(String::new, |(time, offset, name)| {
+        format!("{} {} {name}", date_and_time(time, ' '), signed(offset, ""))
+    })
 }
 
-/// `2026-11-23T19:00:00Z`.
-#[must_use]
-pub fn rfc3339(timestamp: i64) -> String {
-    let format = &time::format_description::well_known::Rfc3339;
-    time::OffsetDateTime::from_unix_timestamp(timestamp)
-        .ok()
-        .and_then(|time| time.format(format).ok())
-        .unwrap_or_default()
+fn iso_offset(seconds: i32) -> String {
+    if seconds == 0 { "Z".to_owned() } else { signed(seconds, ":") }
 }
 
-/// `2026-11-23T19:00:00.000000001Z`: always nine digits.
+/// `2026-11-23T20:00:00+01:00`, in the local zone.
 #[must_use]
-pub fn rfc3339_nanoseconds(nanoseconds: i64) -> String {
+pub fn local_rfc3339(timestamp: i64) -> String {
+    local(timestamp).map_or_else(String::new, |(time, offset, _)| {
+        format!("{}{}", date_and_time(time, 'T'), iso_offset(offset))
+    })
+}
+
+/// `2026-11-23T20:00:00.000000001+01:00`: always nine digits, in the local zone.
+#[must_use]
+pub fn local_rfc3339_nanoseconds(nanoseconds: i64) -> String {
     let (seconds, rest) =
         (nanoseconds.div_euclid(1_000_000_000), nanoseconds.rem_euclid(1_000_000_000));
-    let whole = rfc3339(seconds);
-    format!("{}.{rest:09}Z", whole.trim_end_matches('Z'))
+    local(seconds).map_or_else(String::new, |(time, offset, _)| {
+        format!("{}.{rest:09}{}", date_and_time(time, 'T'), iso_offset(offset))
+    })
 }
 
 /// Cuts `text` to `most` characters, the last of them an ellipsis.

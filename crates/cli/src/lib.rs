@@ -19,6 +19,7 @@ mod reference;
 mod session;
 mod template;
 mod terminal;
+mod timezone;
 
 use failure::Failure;
 use grammar::{Command, Found, Outcome, Parsed};

@@ -90,7 +90,7 @@ impl Client {
         if let Some(config) = self.tls.get() {
             return Ok(Arc::clone(config));
         }
-        let config = files.config(&self.options.endpoint.to_string())?;
+        let config = files.config()?;
         Ok(Arc::clone(self.tls.get_or_init(|| config)))
     }
 

@@ -1,7 +1,5 @@
 //! What can go wrong between a command and the engine.
 
-use std::path::PathBuf;
-
 use types::{Classify, ErrorKind};
 
 /// A failed call.
@@ -40,13 +38,8 @@ pub enum ClientError {
     #[error("invalid SSH URL `{0}`")]
     SshUrl(String),
     /// A TLS file cannot be read or understood.
-    #[error("could not read TLS material {path}: {reason}")]
-    TlsFile {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        reason: String,
-    },
+    #[error("could not read TLS material")]
+    TlsFile(#[from] tls::TlsError),
     /// TLS cannot be configured or agreed on.
     #[error("error during TLS setup with {endpoint}: {reason}")]
     Tls {
@@ -125,7 +118,7 @@ impl Classify for ClientError {
             },
             Self::Unreachable { .. } | Self::Transport { .. } => ErrorKind::Unavailable,
             Self::Denied { .. } => ErrorKind::PermissionDenied,
-            Self::Endpoint(_) | Self::SshUrl(_) | Self::TlsFile { .. } | Self::Tls { .. } => {
+            Self::Endpoint(_) | Self::SshUrl(_) | Self::TlsFile(_) | Self::Tls { .. } => {
                 ErrorKind::InvalidArgument
             }
             Self::Answer { .. } => ErrorKind::Internal,

@@ -6,11 +6,12 @@ use std::{
 };
 
 use shim_client::{Attachment, Shim};
-use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncGuard, watch};
+use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncGuard, oneshot, watch};
 use types::{ContainerId, ExecId};
 
 use crate::{
     exec::Exec,
+    health::{Monitor, Status},
     record::Record,
     state::{Phase, State},
 };
@@ -32,12 +33,16 @@ pub struct Live {
     pub state: State,
     /// The supervisor while init exists.
     pub shim: Option<Shim>,
+    /// Resolves when the supervisor of the last run is gone, and the mounts of that run with it.
+    pub departing: Option<oneshot::Receiver<()>>,
     /// The container's end of its network while init exists.
     pub endpoint: Option<network::Endpoint>,
     /// Streams that were attached before the start.
     pub pending: Vec<Attachment>,
     /// Exec sessions, ended ones included until the container's next start.
     pub execs: BTreeMap<ExecId, Arc<Exec>>,
+    /// Probes its health while it runs.
+    pub monitor: Option<Monitor>,
 }
 
 /// What waiters watch.
@@ -49,6 +54,8 @@ pub struct Progress {
     pub exits: u64,
     /// Of the last run.
     pub exit_code: i32,
+    /// Of a container with a health check.
+    pub health: Option<Status>,
     /// Whether the container is gone.
     pub is_removed: bool,
 }
@@ -61,6 +68,7 @@ impl Container {
             phase: state.phase,
             exits: 0,
             exit_code: state.exit_code,
+            health: None,
             is_removed: false,
         };
         Self {
@@ -69,9 +77,11 @@ impl Container {
                 record: Arc::new(record),
                 state,
                 shim: None,
+                departing: None,
                 endpoint: None,
                 pending: Vec::new(),
                 execs: BTreeMap::new(),
+                monitor: None,
             }),
             operation: AsyncMutex::new(()),
             progress: watch::channel(progress).0,
@@ -119,6 +129,7 @@ impl Container {
         self.progress.send_modify(|progress| {
             progress.phase = state.phase;
             progress.exit_code = state.exit_code;
+            progress.health = state.health.as_ref().map(|health| health.status);
             progress.exits += u64::from(has_exited);
         });
     }

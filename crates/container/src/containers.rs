@@ -10,12 +10,14 @@ use image::Images;
 use metadata::{Database, container as table, container::ContainerRow};
 use network::Networks;
 use snapshot::{Key, Snapshotter};
+use sys::trash::Trash;
 use types::{ContainerId, ContainerName};
 use volume::Volumes;
 
 use crate::{
     ContainerError,
     account_cache::AccountCache,
+    cgroup_moves::CgroupMoves,
     container::Container,
     event::Events,
     record::Record,
@@ -24,6 +26,9 @@ use crate::{
     shim_pool::ShimPool,
     state::{State, Transition},
 };
+
+/// Where removed containers' files wait for their deletion, below their directory.
+pub(crate) const TRASH: &str = ".removed";
 
 /// The services below.
 #[derive(Clone)]
@@ -54,6 +59,8 @@ pub(crate) struct Inner {
     pub(crate) seccomp: SeccompCache,
     pub(crate) accounts: AccountCache,
     pub(crate) shims: ShimPool,
+    pub(crate) trash: Trash,
+    pub(crate) cgroup_moves: CgroupMoves,
     table: Mutex<Table>,
 }
 
@@ -81,8 +88,11 @@ impl Containers {
         let seccomp = SeccompCache::open(settings.exec_dir.join("seccomp"), &settings.seccomp)?;
         let shims = ShimPool::new(settings.shim_binary.clone(), settings.exec_dir.join("shims"));
         let accounts = AccountCache::default();
+        let cgroup_moves = CgroupMoves::prepare(settings.favor_dynmods);
+        let trash = open_trash(&settings)?;
+        let table = Mutex::new(entries);
         let inner =
-            Inner { services, settings, seccomp, accounts, shims, table: Mutex::new(entries) };
+            Inner { services, settings, seccomp, accounts, shims, trash, cgroup_moves, table };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -305,6 +315,16 @@ impl Containers {
         let parent = if asked.is_empty() { &self.inner.settings.cgroup_parent } else { asked };
         format!("/{}/{}", parent.trim_matches('/'), record.id)
     }
+}
+
+/// Opens the directory of removed containers' files and goes on with their deletion.
+fn open_trash(settings: &Settings) -> Result<Trash, ContainerError> {
+    let path = settings.data_dir.join(TRASH);
+    Trash::open(path.clone(), |path, error| {
+        tracing::warn!(path = %path.display(), %error, "cannot delete a removed container's files");
+    })
+    .and_then(|trash| trash.empty().map(|()| trash))
+    .map_err(|source| ContainerError::File { action: "prepare", path, source })
 }
 
 /// The key of a container's writable layer.

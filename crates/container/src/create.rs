@@ -13,7 +13,7 @@ use crate::{
     ContainerError, Containers,
     clock::now_nanos,
     containers::snapshot_key,
-    generated_name,
+    generated_name, health,
     merged_config::{command, merged_config},
     mount_request::MountRequest,
     network_mode::NetworkMode,
@@ -99,19 +99,12 @@ impl Containers {
                 .unwrap_or_default(),
             mounts: Vec::new(),
             command,
-            health: None,
             config,
             host_config: host,
             id,
         };
-        if record
-            .config
-            .healthcheck
-            .as_ref()
-            .is_some_and(|h| h.test.first().is_some_and(|t| t != "NONE"))
-        {
-            warnings.push("Health checks are not run by this version of Gantry.".to_owned());
-        }
+        health::Check::parse(&record.config)?;
+        warnings.extend(record.config.healthcheck.as_ref().and_then(health::unknown_test));
         self.check_network(&record)?;
         let requests = self.mount_requests(&record, submounts_of_binds)?;
         let made = self.make(&mut record, requests, name.is_none());

@@ -104,8 +104,17 @@ impl Containers {
     ) -> Result<ExecId, ContainerError> {
         let container = self.find(reference)?;
         // Clients start what they have made at once.
-        crate::cgroup_mode::prewarm();
-        check_running(&container)?;
+        self.inner.cgroup_moves.prewarm();
+        self.new_exec(&container, request).map(|exec| exec.id.clone())
+    }
+
+    /// [`Containers::exec_create`] in a container that is known.
+    pub(crate) fn new_exec(
+        &self,
+        container: &Container,
+        request: ExecCreateRequest,
+    ) -> Result<Arc<Exec>, ContainerError> {
+        check_running(container)?;
         if request.cmd.as_ref().is_none_or(Vec::is_empty) {
             return Err(ContainerError::Invalid("No exec command specified".into()));
         }
@@ -116,18 +125,17 @@ impl Containers {
             state: Mutex::default(),
             ended: watch::channel(None).0,
         });
-        let id = exec.id.clone();
         {
             let mut live = container.live();
             live.execs.retain(|_, exec| !exec.is_forgotten());
-            live.execs.insert(id.clone(), Arc::clone(&exec));
+            live.execs.insert(exec.id.clone(), Arc::clone(&exec));
         }
         self.publish(
-            &container,
+            container,
             format!("exec_create: {}", command_line(&exec)),
-            [("execID".to_owned(), id.to_string())].into(),
+            [("execID".to_owned(), exec.id.to_string())].into(),
         );
-        Ok(id)
+        Ok(exec)
     }
 
     /// Finds an exec session by its full id.
@@ -157,7 +165,17 @@ impl Containers {
         start: ExecStart,
     ) -> Result<Option<Attached>, ContainerError> {
         let (container, exec) = self.exec(id)?;
-        check_running(&container)?;
+        self.start_exec(&container, &exec, start).await
+    }
+
+    /// [`Containers::exec_start`] of a session that is known.
+    pub(crate) async fn start_exec(
+        &self,
+        container: &Arc<Container>,
+        exec: &Arc<Exec>,
+        start: ExecStart,
+    ) -> Result<Option<Attached>, ContainerError> {
+        check_running(container)?;
         let shim =
             container.shim().ok_or_else(|| ContainerError::NotRunning(container.id.to_string()))?;
         let mut is_first = false;
@@ -168,11 +186,11 @@ impl Containers {
                 exec.id
             )));
         }
-        let (stream, attachments) = exec_streams(&exec, start)?;
-        let request = self.exec_request(&container, &exec, start).await?;
+        let (stream, attachments) = exec_streams(exec, start)?;
+        let request = self.exec_request(container, exec, start).await?;
         self.publish(
-            &container,
-            format!("exec_start: {}", command_line(&exec)),
+            container,
+            format!("exec_start: {}", command_line(exec)),
             [("execID".to_owned(), exec.id.to_string())].into(),
         );
         match shim.exec(request, attachments).await {
@@ -282,8 +300,11 @@ fn exec_streams(
     Ok((Some(ours), vec![Attachment { streams, socket: theirs }]))
 }
 
+/// The program, a blank, and the arguments: the blank is there without arguments too.
 fn command_line(exec: &Exec) -> String {
-    exec.request.cmd.as_deref().unwrap_or_default().join(" ")
+    let words = exec.request.cmd.as_deref().unwrap_or_default();
+    let (program, arguments) = words.split_first().map_or(("", words), |(p, a)| (p.as_str(), a));
+    format!("{program} {}", arguments.join(" "))
 }
 
 fn check_running(container: &Container) -> Result<(), ContainerError> {

@@ -21,7 +21,7 @@ use crate::{
     containers::snapshot_key,
     path_in_container::PathInContainer,
     record::{MountSource, Record},
-    root_view::{Purpose, RootView, fd_path},
+    root_view::{RootView, fd_path},
 };
 
 /// What is known of a path.
@@ -231,13 +231,23 @@ impl Containers {
         purpose: Purpose,
     ) -> Result<RootView, ContainerError> {
         let rootfs = self.inner.services.snapshots.rootfs(&snapshot_key(&container.id))?;
-        RootView::open(&rootfs, purpose)
-            .map_err(|error| io_failed("mount the root of", container.id.as_str(), error))
+        let view = match purpose {
+            Purpose::Read => RootView::open_for_reading(&rootfs),
+            Purpose::Write => RootView::open(&rootfs),
+        };
+        view.map_err(|error| io_failed("mount the root of", container.id.as_str(), error))
     }
 }
 
+/// What a root is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Read,
+    Write,
+}
+
 /// The root of a running container, as its init sees it.
-fn running_root(container: &Container) -> Result<Option<RootView>, ContainerError> {
+pub(crate) fn running_root(container: &Container) -> Result<Option<RootView>, ContainerError> {
     let state = container.state();
     if !state.is_running() {
         return Ok(None);

@@ -7,6 +7,7 @@ use engine_api::{
         ContainerInspect, ContainerState, ContainerSummary, HostConfigSummary,
         NetworkSettingsSummary,
     },
+    health::{HealthSummary, HealthcheckResult},
     image::GraphDriver,
     mount::MountPoint,
     network::{EndpointSettings, NetworkSettings},
@@ -20,6 +21,7 @@ use crate::{
     clock::{now_nanos, rfc3339, rfc3339_or_zero},
     container::Container,
     containers::snapshot_key,
+    health::{Health, ProbeResult, Status},
     human,
     log_config::{LogConfigPlan, log_path},
     mount_request,
@@ -112,7 +114,7 @@ impl Containers {
     fn graph_driver(&self, record: &Record) -> Result<GraphDriver, ContainerError> {
         let rootfs = self.inner.services.snapshots.rootfs(&snapshot_key(&record.id))?;
         let mut data = BTreeMap::from([("ID".to_owned(), record.id.to_string())]);
-        if let RootFilesystem::Overlay { lower, upper, work } = rootfs {
+        if let RootFilesystem::Overlay { lower, upper, work, .. } = rootfs {
             let lower: Vec<_> =
                 lower.iter().map(|dir| dir.to_string_lossy().into_owned()).collect();
             data.insert("LowerDir".to_owned(), lower.join(":"));
@@ -169,6 +171,7 @@ impl Containers {
                 networks: networks(&record, endpoint.as_ref()),
             },
             mounts: mount_points(&record),
+            health: Some(health_summary(&state)),
             ..ContainerSummary::default()
         }
     }
@@ -202,7 +205,29 @@ pub fn api_state(state: &State) -> ContainerState {
         error: state.error.clone(),
         started_at: rfc3339_or_zero(state.started_at_nanos),
         finished_at: rfc3339_or_zero(state.finished_at_nanos),
-        health: None,
+        health: state.health.as_deref().map(api_health),
+    }
+}
+
+fn api_health(health: &Health) -> engine_api::health::Health {
+    let result = |result: &ProbeResult| HealthcheckResult {
+        start: rfc3339(result.start_nanos),
+        end: rfc3339(result.end_nanos),
+        exit_code: i64::from(result.exit_code),
+        output: result.output.clone(),
+    };
+    engine_api::health::Health {
+        status: health.status.as_str().to_owned(),
+        failing_streak: i64::from(health.failing_streak),
+        log: Some(health.log.iter().map(result).collect()),
+    }
+}
+
+fn health_summary(state: &State) -> HealthSummary {
+    let health = state.health.as_deref();
+    HealthSummary {
+        status: health.map_or("none", |health| health.status.as_str()).to_owned(),
+        failing_streak: health.map_or(0, |health| i64::from(health.failing_streak)),
     }
 }
 
@@ -213,7 +238,16 @@ pub fn status_text(state: &State) -> String {
     let ago = |at: Option<i64>| human::duration(now - at.unwrap_or(now));
     match state.phase {
         Phase::Created => "Created".to_owned(),
-        Phase::Running => format!("Up {}", ago(state.started_at_nanos)),
+        Phase::Running => match &state.health {
+            None => format!("Up {}", ago(state.started_at_nanos)),
+            Some(health) => {
+                let health = match health.status {
+                    Status::Starting => "health: starting",
+                    status => status.as_str(),
+                };
+                format!("Up {} ({health})", ago(state.started_at_nanos))
+            }
+        },
         Phase::Paused => format!("Up {} (Paused)", ago(state.started_at_nanos)),
         Phase::Restarting => {
             format!("Restarting ({}) {} ago", state.exit_code, ago(state.finished_at_nanos))
@@ -354,6 +388,8 @@ mod tests {
             ..State::default()
         };
         assert_eq!(status_text(&running), "Up About a minute");
+        let checked = State { health: Some(Default::default()), ..running.clone() };
+        assert_eq!(status_text(&checked), "Up About a minute (health: starting)");
         let ended = State {
             phase: Phase::Exited,
             exit_code: 3,

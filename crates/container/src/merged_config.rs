@@ -1,10 +1,10 @@
 //! What a container runs with: the caller's configuration completed from the image's.
 
-use engine_api::{Set, container::ContainerConfig, host_config::HostConfig};
+use engine_api::{Set, container::ContainerConfig, health::HealthConfig, host_config::HostConfig};
 use image::Image;
 use types::ContainerId;
 
-use crate::{ContainerError, mount_request};
+use crate::{ContainerError, health, mount_request};
 
 /// The caller's configuration over the image's, by the rules of Docker's `merge`.
 pub(crate) fn merged_config(
@@ -59,6 +59,7 @@ pub(crate) fn merged_config(
         config.stop_signal = defaults.stop_signal.unwrap_or_default();
     }
     crate::signal::parse_or_default(&config.stop_signal)?;
+    config.healthcheck = health::merge(config.healthcheck, image_health(defaults.healthcheck)?);
     let volumes = config.volumes.get_or_insert_default();
     for path in defaults.volumes.unwrap_or_default().into_keys() {
         volumes.entry(path).or_default();
@@ -71,6 +72,16 @@ pub(crate) fn merged_config(
     }
     check_env(config.env.as_deref().unwrap_or_default())?;
     Ok(config)
+}
+
+/// The image's health check. One that cannot be read is the image's mistake, which is told.
+fn image_health(
+    document: Option<serde_json::Value>,
+) -> Result<Option<HealthConfig>, ContainerError> {
+    document
+        .map(serde_json::from_value)
+        .transpose()
+        .map_err(|error| ContainerError::Invalid(format!("the image's health check: {error}")))
 }
 
 fn default_hostname(id: &ContainerId, host: &HostConfig) -> String {

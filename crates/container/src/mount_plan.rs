@@ -110,8 +110,7 @@ impl Containers {
                 let name = name.map(|n| n.parse::<VolumeName>()).transpose().map_err(invalid)?;
                 let volumes = &self.inner.services.volumes;
                 let (volume, is_new) =
-                    volumes.create(NewVolume { name, driver, options, labels })?;
-                volumes.acquire(&volume.name, container)?;
+                    volumes.create_for(container, NewVolume { name, driver, options, labels })?;
                 if is_new {
                     let attributes = BTreeMap::from([("driver".to_owned(), volume.driver.clone())]);
                     self.events().publish("volume", "create", &*volume.name, attributes);

@@ -14,10 +14,11 @@ use crate::{
     ContainerError, Containers,
     clock::now_nanos,
     container::Container,
-    containers::snapshot_key,
+    containers::{TRASH, snapshot_key},
     create::remove_dir,
     restart::Policy,
     state::{Phase, State, Transition},
+    supervise::End,
 };
 
 /// What Docker says of a container whose end nobody saw.
@@ -130,11 +131,12 @@ impl Containers {
                 })?;
                 container.announce(false);
                 self.supervise(container, events);
+                self.monitor_health(container);
                 report.running += 1;
             }
             ContainerStatus::Exited(record) => {
                 container.live().shim = Some(shim);
-                self.adopt_end(container, record, report).await?;
+                self.adopt_end(container, record.into(), report).await?;
             }
             // The engine died between making the shim and starting the container.
             ContainerStatus::Idle => {
@@ -156,25 +158,25 @@ impl Containers {
         let found = shim_client::read_exit_record(&dir).unwrap_or_default();
         let state = container.state();
         if state.is_running() || found.is_some() {
-            let record = match found {
-                Some(record) => record,
-                None if dir.exists() => self.record_of_lost(container),
+            let end = match found {
+                Some(record) => record.into(),
+                None if dir.exists() => self.end_of_lost(container),
                 // No directory: the host was booted anew.
                 None => ExitRecord {
                     exit_code: EXIT_CODE_UNKNOWN,
                     oom_killed: false,
                     started_at_nanos: state.started_at_nanos.unwrap_or_default(),
                     finished_at_nanos: now_nanos(),
-                },
+                }
+                .into(),
             };
-            return self.adopt_end(container, record, report).await;
+            return self.adopt_end(container, end, report).await;
         }
         remove_dir(&dir)?;
         match state.phase {
             Phase::Removing | Phase::Dead => {
-                // Whether volumes were to go is not known any more; data is never thrown away on
-                // a guess, so only those of `--rm` do.
-                let with_volumes = container.record().host_config.auto_remove;
+                let with_volumes =
+                    state.removes_volumes || container.record().host_config.auto_remove;
                 self.remove_locked(container, with_volumes).await?;
                 report.removed += 1;
             }
@@ -190,13 +192,13 @@ impl Containers {
     async fn adopt_end(
         &self,
         container: &Arc<Container>,
-        record: ExitRecord,
+        end: End,
         report: &mut Report,
     ) -> Result<(), ContainerError> {
         // The row may say "created": the engine died before it could note the start.
-        let started = record.started_at_nanos;
+        let started = end.record.started_at_nanos;
         self.change_state(container, |state| adopt_running(state, 0, started, false))?;
-        self.finish(container, record).await;
+        self.finish(container, end, None).await;
         report.ended += 1;
         Ok(())
     }
@@ -216,6 +218,9 @@ impl Containers {
         }
         for entry in list(&settings.data_dir)? {
             let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name == TRASH {
+                continue;
+            }
             if !name.parse::<ContainerId>().is_ok_and(|id| known.contains(&id)) {
                 tracing::info!(path = %entry.display(), "removing a directory without a container");
                 remove_dir(&entry)?;

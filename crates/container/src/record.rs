@@ -32,9 +32,6 @@ pub struct Record {
     pub mounts: Vec<MountPlan>,
     /// The executable and its arguments: entrypoint, then command.
     pub command: Vec<String>,
-    /// Changes with `update`, `rename` and so on: what `RestartCount` and state are not.
-    #[serde(default)]
-    pub health: Option<serde_json::Value>,
 }
 
 /// A mount that was decided on.

@@ -3,12 +3,12 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use snapshot::SnapshotError;
+use types::ContainerId;
 
 use crate::{
     ContainerError, Containers,
     container::Container,
     containers::snapshot_key,
-    create::remove_dir,
     state::{Phase, Transition},
 };
 
@@ -87,7 +87,12 @@ impl Containers {
         container: &Arc<Container>,
         with_volumes: bool,
     ) -> Result<(), ContainerError> {
-        self.transition(container, Transition::RemovalBegun)?;
+        // Written down with the decision: a removal that is cut off is finished as it was asked for.
+        self.change_state(container, |state| {
+            state.removes_volumes = with_volumes;
+            Ok(state.apply(Transition::RemovalBegun)?)
+        })?;
+        container.announce(false);
         let (service, removed) = (self.clone(), Arc::clone(container));
         let outcome =
             tokio::task::spawn_blocking(move || service.remove_parts(&removed, with_volumes))
@@ -139,7 +144,7 @@ impl Containers {
             Err(error) => Err(error.into()),
         });
         note(self.release_shared_memory(&record.id));
-        note(remove_dir(&self.data_dir(&record.id)));
+        note(self.discard_data_dir(&record.id));
         note(self.inner.services.volumes.release(&record.id).map_err(Into::into));
         if with_volumes {
             note(self.remove_anonymous_volumes(&record));
@@ -148,6 +153,29 @@ impl Containers {
             return Err(ContainerError::Removal { id: record.id.to_string(), failures });
         }
         self.forget(container)
+    }
+
+    /// Takes a container's directory away; its logs may be large, so nobody waits for the disk.
+    fn discard_data_dir(&self, id: &ContainerId) -> Result<(), ContainerError> {
+        let path = self.data_dir(id);
+        let discarded = self.inner.trash.put(&path);
+        discarded
+            .map_err(|source| ContainerError::File { action: "remove", path, source })?
+            .delete();
+        Ok(())
+    }
+
+    /// Waits until the space of what was removed is free.
+    async fn settle(&self) -> Result<(), ContainerError> {
+        let service = self.clone();
+        let settle = move || {
+            service.inner.services.snapshots.settle();
+            service.inner.services.volumes.settle();
+            service.inner.trash.settle();
+        };
+        tokio::task::spawn_blocking(settle)
+            .await
+            .map_err(|error| ContainerError::Shim(error.to_string()))
     }
 
     /// Removes every container that does not run and for which `is_wanted` holds; returns ids and
@@ -174,6 +202,7 @@ impl Containers {
             removed.push(container.id.to_string());
             bytes += size;
         }
+        self.settle().await?;
         let attributes = BTreeMap::from([("reclaimed".to_owned(), bytes.to_string())]);
         self.events().publish("container", "prune", "", attributes);
         Ok((removed, bytes))

@@ -26,18 +26,6 @@ const OPEN_TREE: OpenTreeFlags = OpenTreeFlags::OPEN_TREE_CLONE
     .union(OpenTreeFlags::OPEN_TREE_CLOEXEC)
     .union(OpenTreeFlags::AT_RECURSIVE);
 
-/// What a root is opened for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// The writable layer is shown as one more read-only layer. Right whether the container runs
-    /// or not.
-    Read,
-    /// Only while the container does not run: the kernel clears the working directory of an
-    /// overlay at each mount, and takes it from under one that is mounted already, which then
-    /// cannot change anything that is still in a lower layer.
-    Write,
-}
-
 /// A container's root, confined: no path leads out of it.
 pub struct RootView {
     root: Root,
@@ -48,22 +36,29 @@ impl RootView {
     ///
     /// # Errors
     /// Those of mounting.
-    pub fn open(rootfs: &RootFilesystem, purpose: Purpose) -> io::Result<Self> {
-        let root = match (rootfs, purpose) {
-            (RootFilesystem::Directory { path }, _) => Root::open(path)?,
-            (RootFilesystem::Overlay { lower, upper, .. }, Purpose::Read) => {
-                let lower: Vec<_> = upper.iter().chain(lower).cloned().collect();
-                Root::from_fd(overlay::mount(&Overlay { lower: &lower, upper: None, work: None })?)
-            }
-            (RootFilesystem::Overlay { lower, upper, work }, Purpose::Write) => {
+    pub fn open(rootfs: &RootFilesystem) -> io::Result<Self> {
+        let root = match rootfs {
+            RootFilesystem::Directory { path } => Root::open(path)?,
+            RootFilesystem::Overlay { lower, upper, work, is_volatile } => {
                 Root::from_fd(overlay::mount(&Overlay {
                     lower,
                     upper: upper.as_deref(),
                     work: work.as_deref(),
+                    is_volatile: *is_volatile,
                 })?)
             }
         };
         Ok(Self { root })
+    }
+
+    /// Mounts the root file system for reading, its writable directory as one more layer: a second
+    /// mount that can write empties the work directory of the first, whose container then can no
+    /// longer copy anything up; and the end of a mount that can write flushes the file system.
+    ///
+    /// # Errors
+    /// Those of mounting.
+    pub fn open_for_reading(rootfs: &RootFilesystem) -> io::Result<Self> {
+        Self::open(&rootfs.clone().into_view())
     }
 
     /// The root of a process, with all that is mounted there.

@@ -9,7 +9,7 @@ use std::{
 
 use engine_api::host_config::{LogConfig, Ulimit};
 
-use crate::ContainerError;
+use crate::{ContainerError, FavorDynmods};
 
 /// Settings of the container service.
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ pub struct Settings {
     pub init_binary: Option<PathBuf>,
     /// Below every cgroup hierarchy, e.g. `/gantry`.
     pub cgroup_parent: String,
+    /// Whether moves between cgroups are made cheap for the whole host.
+    pub favor_dynmods: FavorDynmods,
     /// Name of the runtime for containers that name none.
     pub default_runtime: String,
     /// External runtimes by name.

@@ -14,11 +14,14 @@ use shim_client::{Attachment, Events, Shim, ShimError, ShimEvent};
 use shim_protocol::{ExternalRuntime, StartRequest};
 
 use crate::{
-    ContainerError, Containers, cgroup_mode,
+    ContainerError, Containers,
+    account::Accounts,
+    account_cache::AccountCache,
     clock::now_nanos,
     container::Container,
     containers::snapshot_key,
     exec::start_exit_code,
+    files::running_root,
     host_files,
     log_config::LogConfigPlan,
     network_mode::NetworkMode,
@@ -35,6 +38,9 @@ const CREATE_FAILED: &str = "failed to create task for container: failed to crea
 
 /// How long a container may take to end when its start is undone.
 const UNDO_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long the last run's supervisor may take to let go of its mounts: as long as a disk needs.
+const DEPARTURE_DEADLINE: Duration = Duration::from_secs(30);
 
 /// The network of a container that is being started.
 #[derive(Default)]
@@ -107,9 +113,12 @@ impl Containers {
         is_restart: bool,
     ) -> Result<(), ContainerError> {
         let started = Transition::Started { pid, at_nanos: now_nanos() };
+        let check = self.check(container);
         self.change_state(container, |state| {
             state.restart_count = if is_restart { state.restart_count + 1 } else { 0 };
-            Ok(state.apply(started)?)
+            state.apply(started)?;
+            state.restart_health(check.as_ref());
+            Ok(())
         })
     }
 
@@ -124,6 +133,7 @@ impl Containers {
         container.announce(false);
         self.publish(container, "start", BTreeMap::new());
         self.supervise(container, launched.events);
+        self.monitor_health(container);
         if !late.is_empty() {
             attach_late(launched.shim, late);
         }
@@ -164,7 +174,8 @@ impl Containers {
     async fn launch(&self, container: &Arc<Container>) -> Result<Launched, ContainerError> {
         let record = container.record();
         let dir = self.shim_dir(&record.id);
-        cgroup_mode::prewarm();
+        await_departure(container).await;
+        self.inner.cgroup_moves.prewarm();
         crate::create::remove_dir(&dir)?;
         let (shim, events) = self.inner.shims.take(&dir)?;
         let (network, prepared) = tokio::join!(
@@ -288,7 +299,11 @@ impl Containers {
     fn prepare_blocking(&self, record: &Record) -> Result<StartRequest, ContainerError> {
         let settings = &self.inner.settings;
         let dir = self.data_dir(&record.id);
-        let rootfs = self.inner.services.snapshots.rootfs(&snapshot_key(&record.id))?;
+        let mut rootfs = self.inner.services.snapshots.rootfs(&snapshot_key(&record.id))?;
+        if record.host_config.auto_remove {
+            // The engine's first start after a crash of the host removes it.
+            rootfs = rootfs.into_volatile();
+        }
         volume_copy::fill(record, &rootfs)?;
         host_files::write(record, &dir, &settings.dns, &self.inner.services.networks)?;
         let has_init = record.host_config.init == Some(true);
@@ -355,12 +370,23 @@ impl Containers {
 
     /// Resolves a user with the container's own accounts.
     pub(crate) fn user(&self, record: &Record, user: &str) -> Result<User, ContainerError> {
-        let rootfs = self.inner.services.snapshots.rootfs(&snapshot_key(&record.id))?;
-        let accounts = self.inner.accounts.get(&record.image, &rootfs).map_err(|source| {
-            ContainerError::File { action: "read accounts of", path: "/etc/passwd".into(), source }
-        })?;
+        let accounts = self.accounts(record)?;
         let groups = record.host_config.group_add.as_deref().unwrap_or_default();
         Ok(accounts.resolve(user, groups)?)
+    }
+
+    /// What a running container has in its files now, else what it will find at its start.
+    fn accounts(&self, record: &Record) -> Result<Arc<Accounts>, ContainerError> {
+        let failed = |source| ContainerError::File {
+            action: "read accounts of",
+            path: "/etc/passwd".into(),
+            source,
+        };
+        if let Some(view) = running_root(&*self.find(record.id.as_str())?)? {
+            return AccountCache::read(&view).map(Arc::new).map_err(failed);
+        }
+        let rootfs = self.inner.services.snapshots.rootfs(&snapshot_key(&record.id))?;
+        self.inner.accounts.get(&record.image, &rootfs).map_err(failed)
     }
 
     fn spec(&self, record: &Record, shm: SharedMemory) -> Result<Spec, ContainerError> {
@@ -398,6 +424,16 @@ impl Containers {
     /// The process of init, as the model for an exec's.
     pub(crate) fn init_process(&self, record: &Record) -> Result<Process, ContainerError> {
         Ok(self.spec(record, SharedMemory::Own)?.process.unwrap_or_default())
+    }
+}
+
+/// Two mounts of one writable layer at a time are not sound: the last run's has to be gone.
+async fn await_departure(container: &Container) {
+    let departing = container.live().departing.take();
+    if let Some(departing) = departing
+        && tokio::time::timeout(DEPARTURE_DEADLINE, departing).await.is_err()
+    {
+        tracing::warn!(container.id = %container.id, "the last run's supervisor is still there");
     }
 }
 

@@ -10,8 +10,12 @@
 //! ```
 //! `Removing` leads to the end of the container, or to `Dead` when its parts could not be removed.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use shim_protocol::ExitRecord;
+
+use crate::health::{self, Health};
 
 /// The phases that the API names in `State.Status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +74,30 @@ pub struct State {
     pub restart_count: u32,
     /// Whether a caller stopped it, which ends `unless-stopped` and `always` until a start.
     pub is_manually_stopped: bool,
+    /// Whether the removal that has begun takes the anonymous volumes too.
+    #[serde(default)]
+    pub removes_volumes: bool,
+    /// What its checks say, from the first start on; `None` without a check.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "shared_health")]
+    pub health: Option<Arc<Health>>,
+}
+
+/// Shared, because states are copied for every look at them.
+mod shared_health {
+    use super::{Arc, Deserialize, Health, Serialize};
+
+    pub fn serialize<S: serde::Serializer>(
+        health: &Option<Arc<Health>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        health.as_deref().serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Arc<Health>>, D::Error> {
+        Ok(Option::<Health>::deserialize(deserializer)?.map(Arc::new))
+    }
 }
 
 /// Something that happened.
@@ -130,6 +158,8 @@ impl Default for State {
             finished_at_nanos: None,
             restart_count: 0,
             is_manually_stopped: false,
+            removes_volumes: false,
+            health: None,
         }
     }
 }
@@ -168,6 +198,13 @@ impl State {
         Ok(())
     }
 
+    /// Whose checks are not made is not healthy, as Docker's clients know it.
+    fn suspend_health(&mut self) {
+        if let Some(health) = &mut self.health {
+            Arc::make_mut(health).status = health::Status::Unhealthy;
+        }
+    }
+
     fn note(&mut self, transition: Transition) {
         match transition {
             Transition::Started { pid, at_nanos } => {
@@ -183,14 +220,15 @@ impl State {
                 self.error = error;
             }
             Transition::Exited(record) => {
+                self.suspend_health();
                 self.pid = 0;
                 self.exit_code = record.exit_code;
                 self.oom_killed = record.oom_killed;
                 self.finished_at_nanos = Some(record.finished_at_nanos);
             }
             Transition::RemovalFailed { error } => self.error = error,
-            Transition::Paused
-            | Transition::Resumed
+            Transition::Paused => self.suspend_health(),
+            Transition::Resumed
             | Transition::RestartPending
             | Transition::RestartCancelled
             | Transition::RemovalBegun => {}
@@ -234,6 +272,20 @@ mod tests {
         assert_eq!(state, before);
         state.apply(Transition::Started { pid: 7, at_nanos: 1 }).unwrap();
         assert!(state.apply(Transition::RemovalBegun).is_err());
+    }
+
+    #[test]
+    fn health_is_written_down_and_is_bad_while_no_checks_are_made() {
+        let mut state = State::default();
+        state.apply(Transition::Started { pid: 7, at_nanos: 1 }).unwrap();
+        let health = Health { status: health::Status::Healthy, ..Health::default() };
+        state.health = Some(Arc::new(health));
+        let read: State = serde_json::from_str(&serde_json::to_string(&state).unwrap()).unwrap();
+        assert_eq!(read, state);
+        state.apply(Transition::Paused).unwrap();
+        assert_eq!(state.health.unwrap().status, health::Status::Unhealthy);
+        let text = serde_json::to_string(&State::default()).unwrap();
+        assert!(!text.contains("health"), "{text}");
     }
 
     #[test]

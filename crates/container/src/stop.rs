@@ -216,7 +216,11 @@ impl Containers {
         }
         let shim =
             container.shim().ok_or_else(|| ContainerError::NotRunning(container.id.to_string()))?;
-        shim.pause().await.map_err(|error| shim_error(error, ""))?;
+        self.pause_health(&container).await;
+        if let Err(error) = shim.pause().await {
+            self.monitor_health(&container);
+            return Err(shim_error(error, ""));
+        }
         self.transition(&container, Transition::Paused)?;
         self.publish(&container, "pause", BTreeMap::new());
         Ok(())
@@ -244,7 +248,9 @@ impl Containers {
         let shim =
             container.shim().ok_or_else(|| ContainerError::NotRunning(container.id.to_string()))?;
         shim.resume().await.map_err(|error| shim_error(error, ""))?;
-        self.transition(container, Transition::Resumed)
+        self.transition(container, Transition::Resumed)?;
+        self.monitor_health(container);
+        Ok(())
     }
 }
 

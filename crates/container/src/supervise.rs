@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use shim_client::{Events, ShimEvent, read_exit_record};
 use shim_protocol::ExitRecord;
+use tokio::sync::oneshot;
 
 use crate::{
     ContainerError, Containers,
@@ -15,6 +16,21 @@ use crate::{
 
 /// Exit code of a container whose supervisor was killed: its init gets SIGKILL.
 const KILLED: i32 = 137;
+/// What the state says of such a container.
+const SUPERVISOR_LOST: &str = "the supervisor of the container was killed";
+
+/// The end of a run.
+pub(crate) struct End {
+    pub(crate) record: ExitRecord,
+    /// What went wrong besides init's own end, or empty.
+    pub(crate) error: &'static str,
+}
+
+impl From<ExitRecord> for End {
+    fn from(record: ExitRecord) -> Self {
+        Self { record, error: "" }
+    }
+}
 
 impl Containers {
     /// Follows a running container until its init has ended, then does what its policy says.
@@ -40,11 +56,11 @@ impl Containers {
                     if record.oom_killed && !has_reported_oom {
                         self.publish(container, "oom", BTreeMap::new());
                     }
-                    return self.finish(container, record).await;
+                    return self.finish(container, record.into(), Some(events)).await;
                 }
                 ShimEvent::Lost => {
-                    let record = self.record_of_lost(container);
-                    return self.finish(container, record).await;
+                    let end = self.end_of_lost(container);
+                    return self.finish(container, end, None).await;
                 }
             }
         }
@@ -63,9 +79,9 @@ impl Containers {
     }
 
     /// The supervisor died: its record if it wrote one, else what the kernel does to init then.
-    pub(crate) fn record_of_lost(&self, container: &Container) -> ExitRecord {
+    pub(crate) fn end_of_lost(&self, container: &Container) -> End {
         match read_exit_record(&self.shim_dir(&container.id)) {
-            Ok(Some(record)) => return record,
+            Ok(Some(record)) => return record.into(),
             Ok(None) => {}
             Err(error) => {
                 tracing::warn!(container.id = %container.id, error = %types::error::chain(&error), "exit record is damaged");
@@ -73,12 +89,13 @@ impl Containers {
         }
         tracing::error!(container.id = %container.id, "the supervisor ended before its container");
         self.kill_cgroup(container);
-        ExitRecord {
+        let record = ExitRecord {
             exit_code: KILLED,
             oom_killed: false,
             started_at_nanos: container.state().started_at_nanos.unwrap_or_default(),
             finished_at_nanos: now_nanos(),
-        }
+        };
+        End { record, error: SUPERVISOR_LOST }
     }
 
     /// Kills whatever is left in a container's cgroup and removes it.
@@ -94,8 +111,15 @@ impl Containers {
     }
 
     /// Commits the end of a run. What the container held is free before anybody hears of its end:
-    /// its ports, its cgroup, its supervisor's directory.
-    pub(crate) async fn finish(&self, container: &Arc<Container>, record: ExitRecord) {
+    /// its ports, its cgroup, its supervisor's directory. Its mounts may still be there, since
+    /// their end may flush a file system: `events` tell when they are gone.
+    pub(crate) async fn finish(
+        &self,
+        container: &Arc<Container>,
+        end: End,
+        events: Option<Events>,
+    ) {
+        let record = &end.record;
         if let Err(error) = self.disconnect(&container.id).await {
             tracing::warn!(container.id = %container.id, error = %types::error::chain(&error), "cannot disconnect");
         }
@@ -105,6 +129,8 @@ impl Containers {
         let shim = {
             let mut live = container.live();
             live.endpoint = None;
+            // A probe under way dies with init.
+            live.monitor = None;
             for exec in live.execs.values().filter(|exec| exec.state().is_running) {
                 exec.finish(record.exit_code);
             }
@@ -114,13 +140,16 @@ impl Containers {
             // The answer does not matter: a shim that is gone needs no release.
             let _ = shim.release().await;
         }
+        if let Some(events) = events {
+            container.live().departing = Some(departure(events));
+        }
         let (exit_code, finished) = (record.exit_code, record.finished_at_nanos);
         let started = container.state().started_at_nanos.unwrap_or(finished);
-        if let Err(error) = self.end_run(container, record.clone()) {
+        if let Err(error) = self.end_run(container, &end) {
             tracing::error!(container.id = %container.id, error = %types::error::chain(&error), "cannot note an exit");
             // A full disk must not keep anybody waiting: memory tells the truth, and the row
             // follows with the next change that can be written.
-            let noted = container.live().state.apply(Transition::Exited(record));
+            let noted = container.live().state.apply(Transition::Exited(end.record));
             tracing::debug!(?noted, "noted in memory only");
         }
         let seconds = (finished - started).max(0) / 1_000_000_000;
@@ -134,13 +163,15 @@ impl Containers {
     }
 
     /// The exit, and at once the decision to restart, so that no one sees a gap between.
-    fn end_run(&self, container: &Container, record: ExitRecord) -> Result<(), ContainerError> {
+    fn end_run(&self, container: &Container, end: &End) -> Result<(), ContainerError> {
+        let record = &end.record;
         let host = container.record().host_config.clone();
         let policy = Policy::parse(&host.restart_policy, host.auto_remove)?;
         let started = container.state().started_at_nanos.unwrap_or_default();
         let is_settled = restart::is_settled(started, record.finished_at_nanos);
         let apply = |state: &mut State| {
             state.apply(Transition::Exited(record.clone()))?;
+            end.error.clone_into(&mut state.error);
             if is_settled && policy != Policy::No && !matches!(policy, Policy::OnFailure { .. }) {
                 state.restart_count = 0;
             }
@@ -217,4 +248,20 @@ impl Containers {
             }
         }
     }
+}
+
+/// Resolves when the supervisor has ended, which is after its container's mounts have.
+fn departure(mut events: Events) -> oneshot::Receiver<()> {
+    let (gone, departing) = oneshot::channel();
+    // Ends with the supervisor, whose connection is the last thing it lets go.
+    tokio::spawn(async move {
+        while let Some(event) = events.recv().await {
+            if matches!(event, ShimEvent::Lost) {
+                break;
+            }
+        }
+        // Nobody need be waiting.
+        let _ = gone.send(());
+    });
+    departing
 }

@@ -10,7 +10,7 @@ use types::RootFilesystem;
 use crate::{
     ContainerError,
     record::{MountSource, Record},
-    root_view::{self, Purpose, RootView},
+    root_view::{self, RootView},
 };
 
 /// Fills the empty volumes of a container that is about to start.
@@ -37,7 +37,7 @@ pub fn fill(record: &Record, rootfs: &RootFilesystem) -> Result<(), ContainerErr
         }
         let view = match &view {
             Some(view) => view,
-            None => view.insert(RootView::open(rootfs, Purpose::Read).map_err(failed)?),
+            None => view.insert(RootView::open_for_reading(rootfs).map_err(failed)?),
         };
         let source = view.directory(plan.destination.trim_start_matches('/')).map_err(failed)?;
         if let Some(source) = source {

@@ -310,6 +310,26 @@ pub(crate) fn remove_stale(store: &Store, age: Duration) -> Result<Vec<String>, 
     Ok(removed)
 }
 
+pub(crate) fn remove_unresumable(
+    store: &Store,
+    is_resumable: impl Fn(&str) -> bool,
+) -> Result<Vec<String>, ContentError> {
+    let mut removed = Vec::new();
+    for dir in directories(store)? {
+        // Without its key it was cut off at its very beginning or end.
+        let key = info(&dir).map(|info| info.key);
+        if key.as_deref().is_some_and(&is_resumable) {
+            continue;
+        }
+        let key = key.unwrap_or_else(|| dir.display().to_string());
+        if let Ok(_locked) = lock(&dir, &key) {
+            remove(&dir)?;
+            removed.push(key);
+        }
+    }
+    Ok(removed)
+}
+
 fn directories(store: &Store) -> Result<Vec<PathBuf>, ContentError> {
     let root = &store.ingests;
     fs::read_dir(root)

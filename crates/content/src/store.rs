@@ -190,6 +190,19 @@ impl Store {
         ingest::remove_stale(self, age)
     }
 
+    /// Removes ingests that nobody writes and that nobody will ever go on with, by their keys.
+    ///
+    /// Returns the keys that were removed.
+    ///
+    /// # Errors
+    /// [`ContentError::Io`].
+    pub fn remove_unresumable_ingests(
+        &self,
+        is_resumable: impl Fn(&str) -> bool,
+    ) -> Result<Vec<String>, ContentError> {
+        ingest::remove_unresumable(self, is_resumable)
+    }
+
     /// Flushes a directory's names, if this store promises that.
     pub(crate) fn sync_dir(&self, dir: &Path) -> Result<(), ContentError> {
         if self.options.durability == Durability::ProcessExit {

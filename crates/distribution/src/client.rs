@@ -82,14 +82,12 @@ impl std::fmt::Debug for Client {
 
 impl Client {
     /// Makes a client; opens no connection.
-    ///
-    /// # Errors
-    /// [`DistributionError::Tls`] when the process has no usable TLS.
-    pub fn new(config: ClientConfig) -> Result<Self, DistributionError> {
+    #[must_use]
+    pub fn new(config: ClientConfig) -> Self {
         let config = Arc::new(config);
-        let tls = Arc::new(TlsConfigs::new(config.clone())?);
+        let tls = Arc::new(TlsConfigs::new(config.clone()));
         let http = Http::new(config.clone(), Connector { config: config.clone(), tls });
-        Ok(Self {
+        Self {
             inner: Arc::new(Inner {
                 config,
                 http,
@@ -97,7 +95,7 @@ impl Client {
                 challenges: Mutex::default(),
                 schemes: Mutex::default(),
             }),
-        })
+        }
     }
 
     /// The rules that this client was made with.

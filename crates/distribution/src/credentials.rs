@@ -1,30 +1,6 @@
 //! What proves who asks.
 
-use std::fmt;
-
-/// A text that no log may show.
-#[derive(Clone, Default, PartialEq, Eq, Hash)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a secret text.
-    #[must_use]
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text itself: for the header that carries it, for nothing else.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
-    }
-}
+use types::Secret;
 
 /// One of the three things that `X-Registry-Auth` may carry.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

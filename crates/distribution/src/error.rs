@@ -54,11 +54,19 @@ pub enum TransportError {
         source: std::io::Error,
     },
     /// The certificates configured for a host do not load.
-    #[error("cannot load certificates of {host} from {path}")]
+    #[error("cannot load certificates of {host}")]
     Certificates {
         /// Host.
         host: String,
-        /// Which file or directory.
+        /// Which, and why.
+        source: std::sync::Arc<tls::TlsError>,
+    },
+    /// The directory of a host's certificates does not read.
+    #[error("cannot read certificates of {host} in {path}")]
+    CertificateDirectory {
+        /// Host.
+        host: String,
+        /// Which.
         path: std::path::PathBuf,
         /// Why.
         source: std::io::Error,
@@ -248,9 +256,6 @@ pub enum DistributionError {
         /// Why.
         source: std::io::Error,
     },
-    /// The TLS set-up of this process failed.
-    #[error("cannot set up tls")]
-    Tls(#[source] rustls::Error),
     /// A URL cannot be built of what was given.
     #[error("invalid registry address {0:?}")]
     Address(String),

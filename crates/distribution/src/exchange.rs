@@ -246,8 +246,11 @@ fn copy(error: &TransportError) -> TransportError {
         E::Dial { address, source } => E::Dial { address: address.clone(), source: io(source) },
         E::NotTls => E::NotTls,
         E::Tls { host, source } => E::Tls { host: host.clone(), source: io(source) },
-        E::Certificates { host, path, source } => {
-            E::Certificates { host: host.clone(), path: path.clone(), source: io(source) }
+        E::Certificates { host, source } => {
+            E::Certificates { host: host.clone(), source: source.clone() }
+        }
+        E::CertificateDirectory { host, path, source } => {
+            E::CertificateDirectory { host: host.clone(), path: path.clone(), source: io(source) }
         }
         E::Proxy { address, answer } => {
             E::Proxy { address: address.clone(), answer: answer.clone() }

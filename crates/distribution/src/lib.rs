@@ -39,7 +39,7 @@ mod upload;
 
 pub use client::Client;
 pub use config::{ClientConfig, InsecureRegistry, InsecureRegistryError, ProxyConfig};
-pub use credentials::{Credentials, Secret};
+pub use credentials::Credentials;
 pub use download::Download;
 pub use error::{DistributionError, Refusal, TransportError};
 pub use login::Login;
@@ -48,4 +48,5 @@ pub use platform::select as select_platform;
 pub use platform::{format as format_platform, matches as platform_matches};
 pub use repository::{Purpose, Repository};
 pub use search::SearchResult;
+pub use types::Secret;
 pub use upload::{BlobSource, BlobUpload, Uploaded};

@@ -5,122 +5,63 @@
 //! handshake's signatures are still checked.
 
 use std::{
-    collections::HashMap,
     io,
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    path::PathBuf,
+    sync::{Arc, OnceLock},
 };
 
-use rustls::{
-    ClientConfig as TlsConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::CryptoProvider,
-};
-use rustls_pki_types::{
-    CertificateDer, PrivateKeyDer, ServerName, UnixTime,
-    pem::{self, PemObject},
-};
+use rustls::{ClientConfig as TlsConfig, RootCertStore};
+use tls::{Identity, Trust};
 
-use crate::{ClientConfig, DistributionError, TransportError};
+use crate::{ClientConfig, TransportError};
 
-/// Makes and keeps the TLS configuration of each host.
+/// Makes the TLS configuration of each connection; the files are read anew each time, so that a
+/// certificate put there counts from the next connection on, as in Docker.
 pub(crate) struct TlsConfigs {
     config: Arc<ClientConfig>,
-    provider: Arc<CryptoProvider>,
     system_roots: OnceLock<RootCertStore>,
-    by_authority: Mutex<HashMap<String, Arc<TlsConfig>>>,
 }
 
 impl TlsConfigs {
-    pub(crate) fn new(config: Arc<ClientConfig>) -> Result<Self, DistributionError> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        // Fails here, once, rather than at every connection.
-        TlsConfig::builder_with_provider(provider.clone())
-            .with_safe_default_protocol_versions()
-            .map_err(DistributionError::Tls)?;
-        Ok(Self { config, provider, system_roots: OnceLock::new(), by_authority: Mutex::default() })
+    pub(crate) fn new(config: Arc<ClientConfig>) -> Self {
+        Self { config, system_roots: OnceLock::new() }
     }
 
     pub(crate) fn of(&self, authority: &str) -> Result<Arc<TlsConfig>, TransportError> {
-        let mut known = self.by_authority.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = known.get(authority) {
-            return Ok(found.clone());
-        }
-        let made = Arc::new(self.make(authority)?);
-        known.insert(authority.to_owned(), made.clone());
-        Ok(made)
-    }
-
-    fn make(&self, authority: &str) -> Result<TlsConfig, TransportError> {
         let files = HostFiles::find(&self.config, authority)?;
-        let broken = |path: &Path, source: io::Error| TransportError::Certificates {
+        let unusable = |source| TransportError::Certificates {
             host: authority.to_owned(),
-            path: path.to_owned(),
-            source,
+            source: Arc::new(source),
         };
-        let builder = TlsConfig::builder_with_provider(self.provider.clone())
-            .with_safe_default_protocol_versions()
-            .map_err(|error| broken(Path::new(""), io::Error::other(error)))?;
-        let builder = if self.config.is_insecure(authority) {
-            let verifier = Arc::new(AcceptAny(self.provider.clone()));
-            builder.dangerous().with_custom_certificate_verifier(verifier)
+        let trust = if self.config.is_insecure(authority) {
+            Trust::Anyone
         } else {
             let mut roots = self.system_roots().clone();
             for path in files.roots.iter().chain(&self.config.extra_roots) {
-                add_roots(&mut roots, path).map_err(|source| broken(path, source))?;
+                tls::add_roots(&mut roots, path).map_err(unusable)?;
             }
-            builder.with_root_certificates(roots)
+            Trust::Roots(roots)
         };
-        let Some((certificate, key)) = &files.client else {
-            return Ok(builder.with_no_client_auth());
-        };
-        let chain = certificates(certificate).map_err(|source| broken(certificate, source))?;
-        let key_der =
-            PrivateKeyDer::from_pem_file(key).map_err(|error| broken(key, pem_error(error)))?;
-        builder
-            .with_client_auth_cert(chain, key_der)
-            .map_err(|error| broken(certificate, io::Error::other(error)))
+        let made = tls::client_config(trust, files.client.as_ref()).map_err(unusable)?;
+        Ok(Arc::new(made))
     }
 
     fn system_roots(&self) -> &RootCertStore {
         self.system_roots.get_or_init(|| {
-            let mut roots = RootCertStore::empty();
-            let found = rustls_native_certs::load_native_certs();
-            for error in &found.errors {
+            let (roots, errors) = tls::system_roots();
+            for error in &errors {
                 tracing::warn!(%error, "a system root certificate does not load");
             }
-            roots.add_parsable_certificates(found.certs);
             roots
         })
     }
-}
-
-fn pem_error(error: pem::Error) -> io::Error {
-    match error {
-        pem::Error::Io(error) => error,
-        other => io::Error::new(io::ErrorKind::InvalidData, format!("{other:?}")),
-    }
-}
-
-fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
-    CertificateDer::pem_file_iter(path)
-        .map_err(pem_error)?
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(pem_error)
-}
-
-fn add_roots(roots: &mut RootCertStore, path: &Path) -> io::Result<()> {
-    for certificate in certificates(path)? {
-        roots.add(certificate).map_err(io::Error::other)?;
-    }
-    Ok(())
 }
 
 /// What the directories of certificates hold for one host.
 #[derive(Default)]
 struct HostFiles {
     roots: Vec<PathBuf>,
-    client: Option<(PathBuf, PathBuf)>,
+    client: Option<Identity>,
 }
 
 impl HostFiles {
@@ -133,7 +74,7 @@ impl HostFiles {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(source) => {
                     let host = authority.to_owned();
-                    return Err(TransportError::Certificates { host, path: dir, source });
+                    return Err(TransportError::CertificateDirectory { host, path: dir, source });
                 }
             };
             for path in entries.flatten().map(|entry| entry.path()) {
@@ -148,50 +89,9 @@ impl HostFiles {
             Some("crt") => self.roots.push(path),
             Some("cert") => {
                 let key = path.with_extension("key");
-                self.client = Some((path, key));
+                self.client = Some(Identity { certificate: path, key });
             }
             _ => {}
         }
-    }
-}
-
-/// Accepts any certificate: only for registries that the operator declared insecure.
-#[derive(Debug)]
-struct AcceptAny(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AcceptAny {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
     }
 }

@@ -134,7 +134,6 @@ fn client() -> Client {
         proxy: ProxyConfig::default(),
         ..ClientConfig::default()
     })
-    .unwrap()
 }
 
 fn manifest() -> Answer {

@@ -29,14 +29,13 @@ pub mod mount;
 pub mod network;
 pub mod port;
 pub mod progress;
-pub mod secret;
 pub mod stats;
 pub mod syntax;
 pub mod version;
 pub mod volume;
 
 pub use decode::{DocumentError, from_body, from_slice, from_value};
-pub use secret::Secret;
+pub use types::Secret;
 
 /// The newest version of the API that these documents describe.
 pub const API_VERSION: &str = "1.55";

@@ -25,7 +25,6 @@ pub mod hijack;
 pub mod parameters;
 pub mod routes;
 pub mod server;
-pub mod signal;
 pub mod stdcopy;
 pub mod timestamp;
 
@@ -37,5 +36,4 @@ pub use filters::Filters;
 pub use hijack::{Attachment, Framing, Hijacked};
 pub use routes::router;
 pub use server::Server;
-pub use signal::Signal;
 pub use timestamp::Timestamp;

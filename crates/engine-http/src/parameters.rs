@@ -7,7 +7,8 @@ use engine_api::descriptor::Platform;
 use http::request::Parts;
 use types::Reference;
 
-use crate::{ApiError, Filters, Signal, Timestamp, backend::TerminalSize};
+use crate::{ApiError, Filters, Timestamp, backend::TerminalSize};
+use types::Signal;
 
 /// The query of a request; a name may come several times, the first one counts.
 #[derive(Debug, Clone, Default)]

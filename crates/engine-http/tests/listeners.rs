@@ -6,15 +6,17 @@ mod fake;
 use std::{os::unix::fs::PermissionsExt, path::Path, sync::Arc};
 
 use fake::{Fake, Fixture};
-use gantry_engine_http::server::{Limits, ListenError, Listener, TlsFiles, tls};
+use gantry_engine_http::server::{Limits, ListenError, Listener};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
+use tls::Identity;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 #[tokio::test]
@@ -93,17 +95,18 @@ fn leaf(issuer: &Issuer, usage: ExtendedKeyUsagePurpose) -> Leaf {
     Leaf { certificate, key: key.serialize_pem() }
 }
 
-fn write_files(directory: &Path, issuer: &Issuer, leaf: &Leaf) -> TlsFiles {
+fn acceptor(directory: &Path, issuer: &Issuer, leaf: &Leaf) -> TlsAcceptor {
     let file = |name: &str, text: &str| {
         let path = directory.join(name);
         std::fs::write(&path, text).unwrap();
         path
     };
-    TlsFiles {
+    let identity = Identity {
         certificate: file("cert.pem", &leaf.certificate),
         key: file("key.pem", &leaf.key),
-        client_authority: Some(file("ca.pem", &issuer.pem())),
-    }
+    };
+    let authority = file("ca.pem", &issuer.pem());
+    TlsAcceptor::from(Arc::new(tls::server_config(&identity, Some(&authority)).unwrap()))
 }
 
 /// Asks for `/_ping` over TLS and returns the whole answer.
@@ -139,8 +142,7 @@ async fn tls_lets_in_clients_of_its_authority_and_nobody_else() {
     let directory = tempfile::tempdir().unwrap();
     let (ours, foreign) = (authority(), authority());
     let server_leaf = leaf(&ours, ExtendedKeyUsagePurpose::ServerAuth);
-    let files = write_files(directory.path(), &ours, &server_leaf);
-    let acceptor = tls::acceptor(&files).unwrap();
+    let acceptor = acceptor(directory.path(), &ours, &server_leaf);
     let listener = Listener::tcp("127.0.0.1", 0, Some(acceptor)).await.unwrap();
     let port = listener.port().unwrap();
     let stop = CancellationToken::new();
@@ -164,17 +166,4 @@ async fn tls_lets_in_clients_of_its_authority_and_nobody_else() {
     assert!(ask(port, &ours, Some(&good)).await.unwrap().ends_with("OK"));
     stop.cancel();
     task.await.unwrap();
-}
-
-#[tokio::test]
-async fn tls_files_that_are_none_are_named() {
-    let directory = tempfile::tempdir().unwrap();
-    let ours = authority();
-    let mut files =
-        write_files(directory.path(), &ours, &leaf(&ours, ExtendedKeyUsagePurpose::ServerAuth));
-    std::fs::write(&files.certificate, "nothing here").unwrap();
-    let error = tls::acceptor(&files).err().unwrap();
-    assert!(error.to_string().contains("cert.pem"), "{error}");
-    files.certificate = directory.path().join("absent.pem");
-    assert!(tls::acceptor(&files).err().unwrap().to_string().contains("absent.pem"));
 }

@@ -20,11 +20,9 @@ mod origin;
 mod search;
 mod server;
 mod stall;
-mod tls;
 mod token;
 mod users;
 
 pub use app::{App, router};
 pub use origin::{PublicUrl, PublicUrlError};
 pub use server::{Server, ServerError, Stop};
-pub use tls::{TlsError, load as load_tls};

@@ -23,7 +23,7 @@ mod store;
 mod throttle;
 mod token;
 
-pub use account::{Account, AccountError, Secret, UserName};
+pub use account::{Account, AccountError, UserName};
 pub use error::HubError;
 pub use key::{KeyError, SigningKey};
 pub use permission::Caller;
@@ -32,3 +32,4 @@ pub use service::{Hub, HubSettings, IssuedToken, NewAccount, SearchPage, SignUp}
 pub use sqlite::SqliteAccounts;
 pub use store::{AccountStore, Role};
 pub use token::{Token, TokenError};
+pub use types::Secret;

@@ -167,7 +167,7 @@ impl Hub {
     /// # Errors
     /// [`HubError::NameTaken`], [`HubError::Account`].
     pub async fn add_account(&self, new: NewAccount) -> Result<Account, HubError> {
-        new.password.check_as_password()?;
+        crate::account::check_password(&new.password)?;
         let hash = self.parts.passwords.hash(new.password).await?;
         let account = Account { name: new.name, role: new.role };
         if self.parts.accounts.add(&account, &hash).await? {
@@ -203,7 +203,7 @@ impl Hub {
     /// # Errors
     /// [`HubError::UserUnknown`], [`HubError::Account`].
     pub async fn set_password(&self, name: &UserName, password: Secret) -> Result<(), HubError> {
-        password.check_as_password()?;
+        crate::account::check_password(&password)?;
         let hash = self.parts.passwords.hash(password).await?;
         if self.parts.accounts.set_password_hash(name, &hash).await? {
             return Ok(());

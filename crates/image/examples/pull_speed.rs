@@ -18,7 +18,7 @@ fn open(dir: &Path) -> anyhow::Result<Images> {
         content: Arc::new(content::Store::open(dir.join("content"))?),
         snapshotter: Arc::new(snapshot::OverlaySnapshotter::open(dir.join("snapshot"))?),
     };
-    let client = distribution::Client::new(distribution::ClientConfig::default())?;
+    let client = distribution::Client::new(distribution::ClientConfig::default());
     Ok(Images::open(stores, client, ImagesConfig::default())?)
 }
 

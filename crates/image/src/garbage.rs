@@ -99,7 +99,13 @@ impl Inner {
         let before = config::now_ns().saturating_sub(PATIENCE_NS);
         let old = self.read(|c| Ok(rows::unused_layers(c, before)?))?;
         let gone = self.collect(&old)?;
-        let stale = self.stores.content.remove_stale_ingests(INGEST_PATIENCE)?;
+        let content = &self.stores.content;
+        let mut stale = content.remove_stale_ingests(INGEST_PATIENCE)?;
+        // A pull's are named by the blob, so that the next pull goes on with them. Those of other
+        // makers, and those of blobs that were finished in the meantime, nobody goes on with.
+        stale.extend(content.remove_unresumable_ingests(|key| {
+            key.parse().is_ok_and(|digest| !content.contains(&digest).unwrap_or(false))
+        })?);
         if !gone.is_empty() || !stale.is_empty() {
             tracing::info!(layers = gone.len(), ingests = stale.len(), "removed unused layers");
         }

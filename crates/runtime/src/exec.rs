@@ -44,6 +44,8 @@ pub struct ExecLaunch<'a> {
     pub cgroup: &'a Cgroup,
     /// Columns and rows; overrides `process.consoleSize`.
     pub console_size: Option<(u16, u16)>,
+    /// How many descriptors from 3 up the process inherits.
+    pub inherited: u32,
 }
 
 /// The namespaces of a process that are not the caller's.
@@ -116,7 +118,8 @@ fn identity(namespace: &File) -> Result<(u64, u64), RuntimeError> {
 /// As for [`crate::create`] and [`crate::Created::start`].
 pub fn exec(launch: ExecLaunch<'_>) -> Result<(Running, Option<OwnedFd>), RuntimeError> {
     let process = launch.process;
-    let plan = ProcessPlan::new(process, Filter::plan(launch.seccomp, None)?, None)?;
+    let mut plan = ProcessPlan::new(process, Filter::plan(launch.seccomp, None)?, None)?;
+    plan.set_inherited(launch.inherited);
     let limits = plan.limits();
     let target = Target::find(launch.init_pid)?;
     let host_proc = open_host_proc()?;

@@ -18,7 +18,7 @@ use crate::{
     hook::{self, Point},
     namespace::{NamespaceKind, Namespaces},
     process::ProcessPlan,
-    rootfs::{Contents, isolate_namespace},
+    rootfs::{Contents, Setting},
     stdio::Stdio,
     sysctl,
     terminal::Terminal,
@@ -70,13 +70,14 @@ impl Init {
             channel.expect(ToChild::Placed)?;
         }
         join(&namespaces)?;
-        isolate_namespace()?;
+        contents.entry.isolate()?;
         rustix::process::umask(Mode::empty());
         set_names(self.hostname.as_deref(), self.domainname.as_deref())?;
         if namespaces.is_fresh(NamespaceKind::Time) {
             enter_time_namespace(&host_proc, &self.time_offsets)?;
         }
-        let root = contents.assemble(process.cwd())?;
+        let setting = Setting { cwd: process.cwd(), host_proc: host_proc.as_fd() };
+        let root = contents.assemble(&setting)?;
         if !self.has_mappings {
             channel.expect(ToChild::Placed)?;
         }
@@ -97,6 +98,8 @@ impl Init {
             channel.ask_for_hooks()?;
             channel.expect(ToChild::Placed)?;
         }
+        let mut state = state;
+        state.pid = Some(rustix::process::getpid().as_raw_nonzero().get());
         hook::run_all(Point::CreateContainer, &hooks.create_container, &state)?;
         root.enter()?;
         if let Some(terminal) = terminal {
@@ -111,6 +114,7 @@ impl Init {
         let program = process.find_program()?;
         channel.ready()?;
         let late = gate.wait(channel, &host_proc)?;
+        state.status = "created".to_owned();
         let error = match hook::run_all(Point::StartContainer, &hooks.start_container, &state) {
             Ok(()) => process.execute(&program),
             Err(error) => error,

@@ -14,13 +14,14 @@ use crate::{
     cgroup::Cgroup,
     cgroup_view::CgroupView,
     device,
+    entry::{Entry, HostGuard, HostRoot, RootChange},
     error::RuntimeError,
     hook::{self, Point},
     init::{Gate, Init},
     mount_plan::{self, RootPlan},
     namespace::{NamespaceKind, Namespaces},
     parent::{Conversation, Nascent, open_host_proc},
-    process::{Filter, ProcessPlan},
+    process::{Filter, Limits, ProcessPlan},
     rootfs::Contents,
     stdio::Stdio,
     sysctl,
@@ -51,6 +52,17 @@ pub struct Launch<'a> {
     pub init_binary: Option<&'a Path>,
     /// What becomes of init when its creator dies.
     pub orphan: Orphan,
+    /// What few ask for.
+    pub extras: Extras,
+}
+
+/// What only the command line asks for.
+#[derive(Debug, Clone, Default)]
+pub struct Extras {
+    /// How the root becomes `/`.
+    pub root_change: RootChange,
+    /// How many descriptors from 3 up the process inherits.
+    pub inherited: u32,
 }
 
 /// What becomes of a process when the one that made it dies.
@@ -69,6 +81,7 @@ pub struct Created {
     init: Nascent,
     terminal: Option<OwnedFd>,
     mounts: OwnedFd,
+    host_root: Option<HostRoot>,
     poststart: Option<(oci::runtime::Hooks, oci::runtime::State)>,
 }
 
@@ -107,14 +120,7 @@ fn create_at_gate(launch: Launch<'_>, gate: Gate) -> Result<Created, RuntimeErro
     let spec = launch.spec;
     let (id, bundle, cgroup) = (launch.id, launch.bundle, launch.cgroup);
     let mut namespaces = Namespaces::plan(spec, launch.namespaces)?;
-    if !namespaces.is_fresh(NamespaceKind::Mount) {
-        return Err(RuntimeError::field(
-            "linux.namespaces",
-            "mount",
-            "a new mount namespace is needed",
-        ));
-    }
-    refuse_unbuilt(spec)?;
+    refuse_unbuilt(spec, &namespaces)?;
     let mappings = Mappings::plan(spec, &namespaces)?;
     let process = spec
         .process
@@ -124,15 +130,17 @@ fn create_at_gate(launch: Launch<'_>, gate: Gate) -> Result<Created, RuntimeErro
     let filter = Filter::plan(launch.seccomp, linux.and_then(|l| l.seccomp.as_ref()))?;
     let personality = linux.and_then(|l| l.personality.as_ref());
     let mut plan = ProcessPlan::new(process, filter, personality)?;
-    let contents = plan_contents(spec, launch.rootfs, launch.init_binary, cgroup, &namespaces)?;
+    let entry = Entry::plan(&namespaces, launch.extras.root_change, launch.rootfs)?;
+    let guard = HostGuard::new(&entry, launch.rootfs)?;
+    let contents =
+        plan_contents(spec, (launch.rootfs, entry), launch.init_binary, cgroup, &namespaces)?;
     plan.set_orphan(launch.orphan);
+    plan.set_inherited(launch.extras.inherited);
     if launch.init_binary.is_some() {
         plan.prepend(&[mount_plan::INIT_DESTINATION, "--"]);
     }
     let console_size =
         launch.console_size.or_else(|| process.console_size.map(|size| (size.width, size.height)));
-    let state = |pid| hook::state(spec, id, bundle, "creating", pid);
-
     let in_user_namespace = namespaces.is_own(NamespaceKind::User);
     let in_parent = take_parents_share(&mut namespaces);
     let early: Vec<_> = in_parent.iter().map(|(kind, fd)| (*kind, fd.as_fd())).collect();
@@ -156,37 +164,75 @@ fn create_at_gate(launch: Launch<'_>, gate: Gate) -> Result<Created, RuntimeErro
             time_offsets: linux.map(|l| l.time_offsets.clone()).unwrap_or_default(),
             sysctls: linux.map(|l| l.sysctl.clone()).unwrap_or_default(),
             hooks: spec.hooks.clone().unwrap_or_default(),
-            state: hook::state(spec, id, bundle, "created", None),
+            state: hook::state(spec, id, bundle, "creating", None),
             host_proc,
             has_mappings: mappings.is_some(),
             gate,
         }
         .run(channel)
     })?;
-    init.place(cgroup, |pid| {
-        limits.apply_oom_score(pid)?;
-        if in_user_namespace {
-            limits.apply(pid)?;
+    let settling = Settling {
+        cgroup,
+        limits,
+        in_user_namespace,
+        mappings,
+        hooks: spec.hooks.clone().unwrap_or_default(),
+        state: &|status, pid| hook::state(spec, id, bundle, status, pid),
+    };
+    match settling.settle(init) {
+        Ok(mut created) => {
+            created.host_root = guard.and_then(|guard| guard.attached());
+            Ok(created)
         }
-        mappings.as_ref().map_or(Ok(()), |m| m.write(pid))
-    })?;
-    let hooks = spec.hooks.clone().unwrap_or_default();
-    let terminal = init.converse(&mut Conversation {
-        on_hooks: &mut |pid| {
-            hook::run_all(Point::Prestart, &hooks.prestart, &state(Some(pid)))?;
-            hook::run_all(Point::CreateRuntime, &hooks.create_runtime, &state(Some(pid)))
-        },
-    })?;
-    let path = format!("/proc/{}/ns/mnt", init.pid);
-    let mounts = std::fs::File::open(&path).map_err(|e| RuntimeError::system("open", path, e))?;
-    let running = hook::state(spec, id, bundle, "running", Some(init.pid));
-    let poststart = (!hooks.poststart.is_empty()).then_some((hooks, running));
-    Ok(Created { init, terminal, mounts: mounts.into(), poststart })
+        Err(error) => {
+            if let Some(guard) = guard {
+                guard.undo();
+            }
+            Err(error)
+        }
+    }
+}
+
+/// What the creator does for a child that has been born.
+struct Settling<'a> {
+    cgroup: &'a Cgroup,
+    limits: Limits,
+    in_user_namespace: bool,
+    mappings: Option<Mappings>,
+    hooks: oci::runtime::Hooks,
+    state: &'a dyn Fn(&str, Option<i32>) -> oci::runtime::State,
+}
+
+impl Settling<'_> {
+    /// Puts it in its place and serves it until it waits at the gate.
+    fn settle(self, init: Nascent) -> Result<Created, RuntimeError> {
+        let Self { cgroup, limits, mappings, hooks, state, .. } = self;
+        init.place(cgroup, |pid| {
+            limits.apply_oom_score(pid)?;
+            if self.in_user_namespace {
+                limits.apply(pid)?;
+            }
+            mappings.as_ref().map_or(Ok(()), |m| m.write(pid))
+        })?;
+        let terminal = init.converse(&mut Conversation {
+            on_hooks: &mut |pid| {
+                let state = state("creating", Some(pid));
+                hook::run_all(Point::Prestart, &hooks.prestart, &state)?;
+                hook::run_all(Point::CreateRuntime, &hooks.create_runtime, &state)
+            },
+        })?;
+        let path = format!("/proc/{}/ns/mnt", init.pid);
+        let mounts =
+            std::fs::File::open(&path).map_err(|e| RuntimeError::system("open", path, e))?;
+        let running = state("running", Some(init.pid));
+        let poststart = (!hooks.poststart.is_empty()).then_some((hooks, running));
+        Ok(Created { init, terminal, mounts: mounts.into(), host_root: None, poststart })
+    }
 }
 
 fn plan_contents(
     spec: &Spec,
-    rootfs: &RootFilesystem,
+    (rootfs, entry): (&RootFilesystem, Entry),
     init_binary: Option<&Path>,
     cgroup: &Cgroup,
     namespaces: &Namespaces,
@@ -201,6 +247,7 @@ fn plan_contents(
     let shows_cgroups = mounts.iter().any(|m| matches!(m.origin, mount_plan::Origin::Cgroup));
     Ok(Contents {
         root,
+        entry,
         mounts,
         devices: device::plan(spec, namespaces.is_own(NamespaceKind::User))?,
         masked: linux.map(|l| l.masked_paths.clone()).unwrap_or_default(),
@@ -214,8 +261,16 @@ fn plan_contents(
 }
 
 /// Refuses what would otherwise be passed over in silence.
-fn refuse_unbuilt(spec: &Spec) -> Result<(), RuntimeError> {
+fn refuse_unbuilt(spec: &Spec, namespaces: &Namespaces) -> Result<(), RuntimeError> {
     let Some(linux) = &spec.linux else { return Ok(()) };
+    let covers = !linux.masked_paths.is_empty() || !linux.readonly_paths.is_empty();
+    if covers && !namespaces.is_own(NamespaceKind::Mount) {
+        return Err(RuntimeError::field(
+            "linux.maskedPaths",
+            "",
+            "unable to restrict sys entries without a private mount namespace",
+        ));
+    }
     if linux.mount_label.as_ref().is_some_and(|label| !label.is_empty()) {
         return Err(RuntimeError::Unsupported { feature: "linux.mountLabel" });
     }
@@ -291,6 +346,13 @@ impl Created {
     #[must_use]
     pub fn pidfd(&self) -> BorrowedFd<'_> {
         self.init.pidfd().expect("taken only by the methods that consume it")
+    }
+
+    /// Where the root is attached, when the container has no mount namespace: the caller removes
+    /// it after the container's end.
+    #[must_use]
+    pub fn host_root(&self) -> Option<&HostRoot> {
+        self.host_root.as_ref()
     }
 
     /// The terminal's controlling end, once, if the container has a terminal.

@@ -174,7 +174,7 @@ fn mount_root(root: &RootFilesystem) -> Result<OwnedFd, RuntimeError> {
             isolate(&mount)?;
             Ok(mount)
         }
-        RootFilesystem::Overlay { lower, upper, work } => {
+        RootFilesystem::Overlay { lower, upper, work, is_volatile } => {
             let upper = match (upper, work) {
                 (Some(upper), Some(work)) => Some((upper.as_path(), work.as_path())),
                 (None, _) => None,
@@ -191,7 +191,8 @@ fn mount_root(root: &RootFilesystem) -> Result<OwnedFd, RuntimeError> {
                 return mount_root(&RootFilesystem::Directory { path: only.clone() });
             }
             let (upper, work) = upper.unzip();
-            sys::overlay::mount(&sys::overlay::Overlay { lower, upper, work })
+            let is_volatile = *is_volatile;
+            sys::overlay::mount(&sys::overlay::Overlay { lower, upper, work, is_volatile })
                 .map_err(|e| RuntimeError::system("mount", "overlay", e))
         }
     }

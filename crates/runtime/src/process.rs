@@ -102,6 +102,7 @@ pub(crate) struct ProcessPlan {
     persona: Option<u64>,
     filter: Option<Filter>,
     orphan: Orphan,
+    inherited: u32,
 }
 
 impl ProcessPlan {
@@ -131,12 +132,18 @@ impl ProcessPlan {
             persona: personality.map(persona).transpose()?,
             filter,
             orphan: Orphan::Lives,
+            inherited: 0,
         })
     }
 
     /// Chooses what becomes of the process without its creator.
     pub(crate) fn set_orphan(&mut self, orphan: Orphan) {
         self.orphan = orphan;
+    }
+
+    /// Lets the program have that many descriptors from 3 up.
+    pub(crate) fn set_inherited(&mut self, count: u32) {
+        self.inherited = count;
     }
 
     /// Puts words before the command, as `--init` does.
@@ -201,7 +208,7 @@ impl ProcessPlan {
                 .map_err(|e| RuntimeError::system("set", "no_new_privs", e))?;
         }
         self.apply_scheduling()?;
-        sys::process::close_on_exec_from(3)
+        sys::process::close_on_exec_from(3 + self.inherited)
             .map_err(|e| RuntimeError::system("mark", "descriptors", e))?;
         let entered = self.enter_cwd()?;
         self.complete_environment();

@@ -1,34 +1,32 @@
 //! The child's part of the root: attaching, filling and entering it.
 //!
-//! Everything is attached before `pivot_root`, through descriptors of the new root; the host's
-//! tree is needed for nothing but `/dev/null` (to mask files) and goes away as a whole.
+//! Everything is attached before the root is entered, through descriptors of the new root; the
+//! host's tree is needed for nothing but `/dev/null` (to mask files) and goes away as a whole.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::{
     fs::{CWD, FileType, Mode, OFlags},
     io::Errno,
-    mount::UnmountFlags,
 };
 use sys::mount::{Attributes, Scope, set_attributes};
 
 use crate::{
     cgroup_view::CgroupView,
     device::{self, PlannedDevice},
+    entry::Entry,
     error::RuntimeError,
     mount_options::Bind,
     mount_plan::{Origin, PlannedMount, RootPlan, new_filesystem},
+    renewal::Renewal,
     tree::{self, Tree},
 };
-
-/// A directory that exists on every host and that nothing here looks below any more once the
-/// root is attached over it.
-const ATTACH_POINT: &str = "/proc";
 
 /// What fills the root.
 #[derive(Debug)]
 pub(crate) struct Contents {
     pub(crate) root: RootPlan,
+    pub(crate) entry: Entry,
     pub(crate) mounts: Vec<PlannedMount>,
     pub(crate) devices: Vec<PlannedDevice>,
     pub(crate) masked: Vec<String>,
@@ -36,32 +34,17 @@ pub(crate) struct Contents {
     pub(crate) cgroups: CgroupView,
 }
 
-/// Cuts the new mount namespace off from the host's: nothing done in it is seen there.
-pub(crate) fn isolate_namespace() -> Result<(), RuntimeError> {
-    let root = rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|e| RuntimeError::system("open", "/", e))?;
-    let slave = Attributes { propagation: libc::MS_SLAVE, ..Attributes::default() };
-    set_attributes(root.as_fd(), Scope::Tree, &slave)
-        .map_err(|e| RuntimeError::system("make slave", "/", e))
-}
-
 impl Contents {
     /// Attaches the root and all mounts that do not show cgroups. The mode mask must be 0.
-    pub(crate) fn assemble(self, cwd: &str) -> Result<Assembled, RuntimeError> {
-        let Self { root, mounts, devices, masked, readonly, cgroups } = self;
+    pub(crate) fn assemble(self, process: &Setting<'_>) -> Result<Assembled, RuntimeError> {
+        let Self { root, entry, mounts, devices, masked, readonly, cgroups } = self;
         let null = NullDevice::open()?;
-        let point = rustix::fs::open(
-            ATTACH_POINT,
-            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-            Mode::empty(),
-        )
-        .map_err(|e| RuntimeError::system("open", ATTACH_POINT, e))?;
-        tree::attach(root.mount.as_fd(), point.as_fd())
-            .map_err(|e| RuntimeError::system("attach", "root", e))?;
+        entry.attach(root.mount.as_fd())?;
         let tree = Tree::new(root.mount);
         let has_own_dev = mounts
             .iter()
             .any(|m| m.destination.trim_end_matches('/') == "/dev" && m.options.bind.is_some());
+        let renewal = Renewal::new(&entry, process.host_proc);
         let mut later = Vec::new();
         let mut mounts = mounts.into_iter();
         for mount in mounts.by_ref() {
@@ -70,17 +53,20 @@ impl Contents {
                 later.push(mount);
                 break;
             }
-            attach_mount(&tree, &mount)?;
+            attach_mount(&tree, &mount, &renewal)?;
         }
         later.extend(mounts);
         if !has_own_dev {
             device::make_all(&tree, &devices)?;
         }
-        tree.make_directory(cwd).map_err(|e| RuntimeError::system("mkdir", cwd, e))?;
+        tree.make_directory(process.cwd)
+            .map_err(|e| RuntimeError::system("mkdir", process.cwd, e))?;
         Ok(Assembled {
             tree,
+            entry,
             null,
             later,
+            renewal,
             masked,
             readonly,
             cgroups,
@@ -90,11 +76,20 @@ impl Contents {
     }
 }
 
+/// What the root has to know of the process that it is for.
+pub(crate) struct Setting<'a> {
+    pub(crate) cwd: &'a str,
+    /// The host's procfs.
+    pub(crate) host_proc: BorrowedFd<'a>,
+}
+
 /// A root that lacks its cgroup views and its covers.
 pub(crate) struct Assembled {
     tree: Tree,
+    entry: Entry,
     null: NullDevice,
     later: Vec<PlannedMount>,
+    renewal: Renewal,
     masked: Vec<String>,
     readonly: Vec<String>,
     cgroups: CgroupView,
@@ -112,9 +107,10 @@ impl Assembled {
     pub(crate) fn finish(&self) -> Result<(), RuntimeError> {
         for mount in &self.later {
             if matches!(mount.origin, Origin::Cgroup) {
+                self.renewal.note_new();
                 self.cgroups.attach(&self.tree, mount)?;
             } else {
-                attach_mount(&self.tree, mount)?;
+                attach_mount(&self.tree, mount, &self.renewal)?;
             }
         }
         for path in &self.readonly {
@@ -182,12 +178,7 @@ impl Assembled {
 
     /// Makes it `/`, and drops the host's tree.
     pub(crate) fn enter(self) -> Result<(), RuntimeError> {
-        let fail = |operation| move |e| RuntimeError::system(operation, "root", e);
-        rustix::process::fchdir(self.tree.root()).map_err(fail("enter"))?;
-        rustix::process::pivot_root(".", ".").map_err(fail("pivot to"))?;
-        // The old root now lies over the new one; "." is the upper of the two.
-        rustix::mount::unmount(".", UnmountFlags::DETACH).map_err(fail("detach old"))?;
-        rustix::process::chdir("/").map_err(fail("enter new"))?;
+        self.entry.enter(&self.tree)?;
         if let Some((propagation, scope)) = self.propagation {
             let attributes = Attributes { propagation, ..Attributes::default() };
             set_attributes(self.tree.root(), scope, &attributes)
@@ -222,7 +213,7 @@ impl NullDevice {
     }
 }
 
-fn attach_mount(tree: &Tree, mount: &PlannedMount) -> Result<(), RuntimeError> {
+fn attach_mount(tree: &Tree, mount: &PlannedMount, renewal: &Renewal) -> Result<(), RuntimeError> {
     match &mount.origin {
         Origin::Bind { mount: copy, is_directory } => {
             let target = if *is_directory {
@@ -231,6 +222,9 @@ fn attach_mount(tree: &Tree, mount: &PlannedMount) -> Result<(), RuntimeError> {
                 tree.make_file(&mount.destination)
             }
             .map_err(mount.fail("create mountpoint"))?;
+            let renewed =
+                renewal.renew(copy.as_fd(), target.as_fd()).map_err(mount.fail("renew"))?;
+            let copy = renewed.as_ref().unwrap_or(copy);
             configure(mount, copy.as_fd())?;
             tree::attach(copy.as_fd(), target.as_fd()).map_err(mount.fail("attach"))
         }
@@ -243,6 +237,7 @@ fn attach_mount(tree: &Tree, mount: &PlannedMount) -> Result<(), RuntimeError> {
                     .map_err(mount.fail("copy up"))?;
             }
             configure(mount, fs.as_fd())?;
+            renewal.note_new();
             tree::attach(fs.as_fd(), target.as_fd()).map_err(mount.fail("attach"))
         }
         Origin::Cgroup => Ok(()),

@@ -3,6 +3,7 @@
 //! ```text
 //! ROOT/layers/...    see `layer`
 //! ROOT/rw/...        see `writable`
+//! ROOT/removed       see `writable`
 //! ROOT/empty         empty directories
 //! ROOT/lock          flock(2)ed, shared, by every process that has the store open
 //! ```
@@ -58,7 +59,7 @@ impl OverlaySnapshotter {
         // Containers name layers by absolute path, whatever the current directory is then.
         let root = fs::canonicalize(root).map_err(SnapshotError::io("resolve", root))?;
         let layers = Layers::open(root.join("layers"))?;
-        let writables = Writables::open(root.join("rw"), root.join("empty"))?;
+        let writables = Writables::open(root.join("rw"), root.join("empty"), root.join("removed"))?;
         let lock = lock(&root.join("lock"), || {
             layers.sweep()?;
             writables.sweep()
@@ -132,6 +133,10 @@ impl Snapshotter for OverlaySnapshotter {
 
     fn remove(&self, key: &Key) -> Result<(), SnapshotError> {
         self.writables.remove(key)
+    }
+
+    fn settle(&self) {
+        self.writables.settle();
     }
 
     fn usage(&self, key: &Key) -> Result<Usage, SnapshotError> {

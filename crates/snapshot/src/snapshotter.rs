@@ -180,11 +180,15 @@ pub trait Snapshotter: Send + Sync {
     /// [`SnapshotError::Io`].
     fn snapshots(&self) -> Result<Vec<Key>, SnapshotError>;
 
-    /// Removes a writable snapshot and all that was written.
+    /// Removes a writable snapshot and all that was written. It is gone when this returns; its
+    /// space may become free a little later: see [`Snapshotter::settle`].
     ///
     /// # Errors
     /// [`SnapshotError::NotFound`], [`SnapshotError::Io`].
     fn remove(&self, key: &Key) -> Result<(), SnapshotError>;
+
+    /// Waits until the space of removed snapshots is free.
+    fn settle(&self) {}
 
     /// Measures what was written to a snapshot.
     ///

@@ -75,10 +75,11 @@ struct Mounted(OwnedFd);
 
 impl Mounted {
     fn new(root: &RootFilesystem) -> Self {
-        let RootFilesystem::Overlay { lower, upper, work } = root else {
+        let RootFilesystem::Overlay { lower, upper, work, is_volatile } = root else {
             panic!("the suite knows overlays only");
         };
-        let overlay = Overlay { lower, upper: upper.as_deref(), work: work.as_deref() };
+        let (upper, work) = (upper.as_deref(), work.as_deref());
+        let overlay = Overlay { lower, upper, work, is_volatile: *is_volatile };
         Self(overlay::mount(&overlay).expect("the description can be mounted"))
     }
 

@@ -4,6 +4,7 @@
 //! ROOT/rw/KEY/upper     what was written; its own mode and owner are those of the topmost layer
 //! ROOT/rw/KEY/work      overlayfs' own
 //! ROOT/rw/KEY/layers    one diff id per line, lowest first
+//! ROOT/removed/KEY~*     removed, and deleted in the background
 //! ROOT/empty/{a,b}      lower directories where there are too few layers for overlayfs
 //! ```
 //!
@@ -20,7 +21,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sys::{overlay::MAX_LOWER, removal::remove_tree};
+use sys::{overlay::MAX_LOWER, removal::remove_tree, trash::Trash};
 use types::{Digest, RootFilesystem};
 
 use crate::{
@@ -34,14 +35,23 @@ use crate::{
 pub(crate) struct Writables {
     root: PathBuf,
     empty: PathBuf,
+    trash: Trash,
 }
 
 impl Writables {
-    pub(crate) fn open(root: PathBuf, empty: PathBuf) -> Result<Self, SnapshotError> {
+    pub(crate) fn open(
+        root: PathBuf,
+        empty: PathBuf,
+        removed: PathBuf,
+    ) -> Result<Self, SnapshotError> {
         for dir in [&root, &empty.join("a"), &empty.join("b")] {
             fs::create_dir_all(dir).map_err(SnapshotError::io("make directory", dir))?;
         }
-        Ok(Self { root, empty })
+        let trash = Trash::open(removed.clone(), |path, error| {
+            tracing::warn!(path = %path.display(), %error, "cannot delete a removed snapshot");
+        });
+        let trash = trash.map_err(SnapshotError::io("make directory", removed))?;
+        Ok(Self { root, empty, trash })
     }
 
     /// Removes what an earlier process left unfinished.
@@ -52,7 +62,8 @@ impl Writables {
                 remove_tree(&path).map_err(SnapshotError::io("remove", path))?;
             }
         }
-        Ok(())
+        // It may be much: the start of the engine does not wait for it.
+        self.trash.empty().map_err(SnapshotError::io("empty the removed of", &self.root))
     }
 
     pub(crate) fn upper(&self, key: &Key) -> Result<PathBuf, SnapshotError> {
@@ -135,7 +146,8 @@ impl Writables {
         let stack = self.stack(key)?;
         let upper = Some(self.upper(key)?);
         let work = Some(self.path(key).join("work"));
-        Ok(RootFilesystem::Overlay { lower: self.lower(layers, &stack)?, upper, work })
+        let lower = self.lower(layers, &stack)?;
+        Ok(RootFilesystem::Overlay { lower, upper, work, is_volatile: false })
     }
 
     pub(crate) fn view(
@@ -149,20 +161,22 @@ impl Writables {
         if lower.len() == 1 {
             lower.push(self.empty.join("b"));
         }
-        Ok(RootFilesystem::Overlay { lower, upper: None, work: None })
+        Ok(RootFilesystem::Overlay { lower, upper: None, work: None, is_volatile: false })
     }
 
     pub(crate) fn remove(&self, key: &Key) -> Result<(), SnapshotError> {
         let path = self.path(key);
-        let doomed = temporary_path(&self.root);
-        match fs::rename(&path, &doomed) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(SnapshotError::NotFound { key: key.clone() });
-            }
-            Err(error) => return Err(SnapshotError::io("remove snapshot", path)(error)),
+        let discarded =
+            self.trash.put(&path).map_err(SnapshotError::io("remove snapshot", path))?;
+        if !discarded.is_something() {
+            return Err(SnapshotError::NotFound { key: key.clone() });
         }
-        remove_tree(&doomed).map_err(SnapshotError::io("remove", doomed))
+        discarded.delete();
+        Ok(())
+    }
+
+    pub(crate) fn settle(&self) {
+        self.trash.settle();
     }
 
     fn path(&self, key: &Key) -> PathBuf {

@@ -28,4 +28,5 @@ pub mod sealed;
 pub mod seccomp;
 pub mod signal;
 pub mod socket_queue;
+pub mod trash;
 pub mod xattr;

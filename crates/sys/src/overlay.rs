@@ -9,7 +9,9 @@
 //! Options, chosen to write what Docker's `overlay2` writes: `index=off`, `metacopy=off`,
 //! `redirect_dir=off` (a lower directory is renamed by copying, `EXDEV` to the caller, so an upper
 //! directory is complete by itself and can be exported without following redirects),
-//! `xino=off`; not `volatile`, since a container's writable layer survives its host's crash.
+//! `xino=off`. `volatile` only where it is asked for: a writable layer survives its host's crash,
+//! unless its container does not. Without it the end of a mount flushes the whole file system
+//! below, which takes as long as everybody's dirty pages do.
 //!
 //! Refused: no lower directory; more than [`MAX_LOWER`]; an upper without a work directory; a
 //! single directory (the kernel wants two lower ones where there is no upper).
@@ -27,8 +29,8 @@ use rustix::{
     io::Errno,
     mount::{
         FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags,
-        OpenTreeFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen, mount_change,
-        open_tree,
+        OpenTreeFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen,
+        mount_change, open_tree,
     },
     thread::UnshareFlags,
 };
@@ -52,6 +54,8 @@ pub struct Overlay<'a> {
     pub upper: Option<&'a Path>,
     /// overlayfs' own directory, empty and on the file system of `upper`.
     pub work: Option<&'a Path>,
+    /// Whether `upper` need not survive a crash. Kernels without the new mount API flush anyway.
+    pub is_volatile: bool,
 }
 
 /// Mounts an overlay that is attached nowhere yet.
@@ -60,11 +64,23 @@ pub struct Overlay<'a> {
 /// `InvalidInput` for a combination that the module refuses; else what the kernel says.
 pub fn mount(overlay: &Overlay<'_>) -> io::Result<OwnedFd> {
     check(overlay)?;
+    if let Some(work) = overlay.work {
+        forget_volatile(work)?;
+    }
     match mount_by_parameters(overlay) {
         // EINVAL: no `lowerdir+` before 6.5. ENOSYS, EPERM: no such calls, or a filter on them.
         // A request that is wrong in itself gets its EINVAL again from the older call.
         Err(Errno::INVAL | Errno::NOSYS | Errno::PERM) => mount_by_page(overlay),
         other => Ok(other?),
+    }
+}
+
+/// Takes away the mark by which overlayfs refuses an upper directory that was mounted `volatile`
+/// once: whether it is still good is the caller's to know.
+fn forget_volatile(work: &Path) -> io::Result<()> {
+    match std::fs::remove_dir(work.join("work/incompat/volatile")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -97,6 +113,9 @@ fn mount_by_parameters(overlay: &Overlay<'_>) -> rustix::io::Result<OwnedFd> {
     if let (Some(upper), Some(work)) = (overlay.upper, overlay.work) {
         set_directory(&context, "upperdir", upper)?;
         set_directory(&context, "workdir", work)?;
+        if overlay.is_volatile {
+            set_volatile(&context)?;
+        }
     }
     fsconfig_set_string(&context, "source", "overlay")?;
     fsconfig_create(&context)?;
@@ -106,6 +125,14 @@ fn mount_by_parameters(overlay: &Overlay<'_>) -> rustix::io::Result<OwnedFd> {
 /// Sets an option that a kernel built without its feature does not know: then it is off anyway.
 fn set_option(context: &OwnedFd, key: &str, value: &str) -> rustix::io::Result<()> {
     match fsconfig_set_string(context, key, value) {
+        Err(Errno::INVAL) => Ok(()),
+        other => other,
+    }
+}
+
+/// A kernel that does not know the option flushes more than it must, which harms nothing.
+fn set_volatile(context: &OwnedFd) -> rustix::io::Result<()> {
+    match fsconfig_set_flag(context, "volatile") {
         Err(Errno::INVAL) => Ok(()),
         other => other,
     }
@@ -219,7 +246,12 @@ mod tests {
         }
 
         fn overlay(&self) -> Overlay<'_> {
-            Overlay { lower: &self.lower, upper: Some(&self.upper), work: Some(&self.work) }
+            Overlay {
+                lower: &self.lower,
+                upper: Some(&self.upper),
+                work: Some(&self.work),
+                is_volatile: false,
+            }
         }
     }
 
@@ -283,14 +315,32 @@ mod tests {
     }
 
     #[test]
+    fn a_volatile_mount_can_be_followed_by_another() {
+        let layers = Layers::new(2, "l");
+        let mark = layers.work.join("work/incompat/volatile");
+        for is_volatile in [true, true, false] {
+            let fd = mount(&Overlay { is_volatile, ..layers.overlay() }).unwrap();
+            assert_eq!(mark.exists(), is_volatile);
+            check_all_layers_show(fd, &layers);
+            std::fs::remove_file(layers.upper.join("new")).unwrap();
+        }
+    }
+
+    #[test]
     fn too_many_layers_are_refused_with_the_bound() {
         let lower = vec![PathBuf::from("/"); MAX_LOWER + 1];
-        let error = mount(&Overlay { lower: &lower, upper: None, work: None }).unwrap_err();
+        let error = mount(&Overlay { lower: &lower, upper: None, work: None, is_volatile: false })
+            .unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
         assert!(error.to_string().contains("at most 500 layers, not 501"), "{error}");
-        let upper = Overlay { lower: &lower[..1], upper: Some(Path::new("/")), work: None };
+        let upper = Overlay {
+            lower: &lower[..1],
+            upper: Some(Path::new("/")),
+            work: None,
+            is_volatile: false,
+        };
         assert_eq!(mount(&upper).unwrap_err().kind(), io::ErrorKind::InvalidInput);
-        let single = Overlay { lower: &lower[..1], upper: None, work: None };
+        let single = Overlay { lower: &lower[..1], upper: None, work: None, is_volatile: false };
         assert!(mount(&single).unwrap_err().to_string().contains("needs two lower ones"));
     }
 

@@ -31,6 +31,38 @@ pub fn reset_signals() {
     }
 }
 
+/// Reaps every child that has ended, but for `main`.
+///
+/// # Errors
+/// `waitid`'s; having no children is none.
+pub fn reap_except(main: i32) -> io::Result<()> {
+    loop {
+        // Left as it is first: who it is decides.
+        let Some(pid) = ended_child(libc::P_ALL, 0, libc::WNOWAIT)?.filter(|pid| *pid != main)
+        else {
+            return Ok(());
+        };
+        ended_child(libc::P_PID, pid.unsigned_abs(), 0)?;
+    }
+}
+
+/// The pid of a child that has ended, without waiting.
+fn ended_child(kind: libc::idtype_t, id: u32, flags: i32) -> io::Result<Option<i32>> {
+    // SAFETY: the structure is plain data for which zero is valid, and outlives the call. Its pid
+    // is read only where the call may have set it; zero means that no child has ended.
+    let (result, pid) = unsafe {
+        let mut information = std::mem::zeroed::<libc::siginfo_t>();
+        let options = libc::WEXITED | libc::WNOHANG | flags;
+        let result = libc::waitid(kind, id, &mut information, options);
+        (result, information.si_pid())
+    };
+    if result == 0 {
+        return Ok(Some(pid).filter(|pid| *pid != 0));
+    }
+    let error = io::Error::last_os_error();
+    if error.raw_os_error() == Some(libc::ECHILD) { Ok(None) } else { Err(error) }
+}
+
 /// Marks every descriptor from `first` up close-on-exec.
 ///
 /// # Errors

@@ -1,6 +1,9 @@
 //! Sending signals by number, the real-time ones included.
 
-use std::io;
+use std::{
+    io,
+    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+};
 
 /// Sends a signal to one process (never to a group: `pid` must be positive).
 ///
@@ -15,6 +18,25 @@ pub fn send(pid: i32, signal: i32) -> io::Result<()> {
     }
     // SAFETY: plain integers.
     if unsafe { libc::kill(pid, signal) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Sends a signal to every process of the group that `leader` leads.
+///
+/// # Errors
+/// As [`send`].
+pub fn send_to_group(leader: i32, signal: i32) -> io::Result<()> {
+    if leader <= 1 {
+        return Err(io::Error::from_raw_os_error(libc::ESRCH));
+    }
+    if signal <= 0 {
+        return Err(io::Error::from_raw_os_error(libc::EINVAL));
+    }
+    // SAFETY: plain integers.
+    if unsafe { libc::kill(-leader, signal) } == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// Every signal blocked, to be waited for one by one. For programs without threads.
@@ -54,6 +76,46 @@ impl Blocked {
             }
         }
     }
+}
+
+impl Blocked {
+    /// A non-blocking descriptor that is readable when a signal is pending, see [`next_pending`].
+    ///
+    /// # Errors
+    /// `signalfd`'s.
+    pub fn descriptor(&self) -> io::Result<OwnedFd> {
+        // SAFETY: the set is initialised and outlives the call.
+        let result = unsafe { libc::signalfd(-1, &self.0, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) };
+        if result < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the kernel made this descriptor for us just now; nobody else owns it.
+        Ok(unsafe { OwnedFd::from_raw_fd(result) })
+    }
+}
+
+/// Takes the next signal from a descriptor of [`Blocked::descriptor`]; `None`: none is pending.
+///
+/// # Errors
+/// `read`'s.
+pub fn next_pending(descriptor: BorrowedFd<'_>) -> io::Result<Option<i32>> {
+    let mut information = [0_u8; std::mem::size_of::<libc::signalfd_siginfo>()];
+    // SAFETY: the buffer is writable, lives across the call, and its length is passed.
+    let count = unsafe {
+        libc::read(descriptor.as_raw_fd(), information.as_mut_ptr().cast(), information.len())
+    };
+    if count < 0 {
+        let error = io::Error::last_os_error();
+        return match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(None),
+            _ => Err(error),
+        };
+    }
+    // The structure begins with the number.
+    let [a, b, c, d, ..] = information;
+    i32::try_from(u32::from_ne_bytes([a, b, c, d]))
+        .map(Some)
+        .map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))
 }
 
 /// Sets the two signals that glibc keeps for its threads (32 and 33) to their default action.

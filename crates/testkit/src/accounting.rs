@@ -26,8 +26,11 @@ pub struct Accounting {
     pub rules: usize,
     /// Entries of `EXEC_ROOT/shims` that are not spare ones.
     pub shim_dirs: BTreeSet<String>,
-    /// Directories of containers and writable layers.
+    /// Directories of containers and writable layers, what waits for its deletion included, and
+    /// what no engine goes on with.
     pub container_dirs: BTreeSet<PathBuf>,
+    /// Directories of volumes. Volumes outlive containers: they are no leftovers by themselves.
+    pub volume_dirs: BTreeSet<String>,
     /// Open descriptors of the engine, spare supervisors' connections left out.
     pub descriptors: usize,
     /// Network namespaces that the engine holds open, warm ones included.
@@ -64,6 +67,7 @@ impl Accounting {
             rules: rules(&engine.slot().table()),
             shim_dirs: shims.into_iter().filter(|name| !name.starts_with(SPARE)).collect(),
             container_dirs: container_dirs(engine),
+            volume_dirs: volume_dirs(engine),
             namespaces: descriptors.iter().filter(|link| link.starts_with("net:[")).count(),
             descriptors: descriptors.len(),
         }
@@ -107,7 +111,9 @@ impl Engine {
     }
 }
 
-fn names(dir: &Path) -> BTreeSet<String> {
+/// The names in a directory; none when it is not there.
+#[must_use]
+pub fn names(dir: &Path) -> BTreeSet<String> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
 }
@@ -143,8 +149,23 @@ fn cgroups(engine: &Engine) -> BTreeSet<PathBuf> {
 
 fn container_dirs(engine: &Engine) -> BTreeSet<PathBuf> {
     let data = engine.data_root();
-    let dirs = [data.join("containers"), data.join("snapshot/rw")];
-    dirs.iter().flat_map(|dir| names(dir).into_iter().map(|name| dir.join(name))).collect()
+    let dirs = [
+        "containers",
+        "containers/.removed",
+        "snapshot/rw",
+        "snapshot/removed",
+        "volumes/.removed",
+        "tmp",
+    ];
+    let dirs = dirs.iter().map(|dir| data.join(dir));
+    let found = dirs.flat_map(|dir| names(&dir).into_iter().map(move |name| dir.join(name)));
+    found.filter(|path| !path.ends_with("containers/.removed")).collect()
+}
+
+fn volume_dirs(engine: &Engine) -> BTreeSet<String> {
+    let mut dirs = names(&engine.data_root().join("volumes"));
+    dirs.remove(".removed");
+    dirs
 }
 
 /// Elements in the sets and maps of a table.

@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File},
+    io,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
@@ -11,10 +12,12 @@ use std::{
 };
 
 use rustix::process::Signal;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
     Accounting,
+    api::{self, Answer},
     client::{self, Output, Session},
     image_tar::ImageTar,
     poll::{PATIENCE, eventually, within},
@@ -227,20 +230,38 @@ impl Engine {
         command
     }
 
+    /// Sends one request of the Engine API.
+    ///
+    /// # Errors
+    /// When the engine is not there, or ends before it has answered in full.
+    pub fn request(&self, method: &str, path: &str, body: &Value) -> io::Result<Answer> {
+        api::request(&self.root().join("engine.sock"), method, path, body)
+    }
+
+    /// Asks for a document and insists on getting it.
+    ///
+    /// # Panics
+    /// When the engine answers with an error or not at all.
+    #[track_caller]
+    #[must_use]
+    pub fn get(&self, path: &str) -> Value {
+        let answer = self.request("GET", path, &Value::Null).expect("the engine answers");
+        assert!(answer.status == 200, "{answer:?}");
+        answer.json()
+    }
+
     #[track_caller]
     fn await_ready(&self) {
-        let socket = self.root().join("engine.sock");
         let answer = within(PATIENCE, || {
             let is_over = {
                 let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
                 child.try_wait().expect("own child").is_some()
             };
             assert!(!is_over, "the engine ended at once:\n{}", self.log());
-            std::os::unix::net::UnixStream::connect(&socket).ok()
+            let answer = self.request("GET", "/version", &Value::Null).ok()?;
+            (answer.status == 200).then_some(answer)
         });
-        assert!(answer.is_some(), "the engine does not listen:\n{}", self.log());
-        let ping = self.docker(&["version", "--format", "{{.Server.Version}}"]);
-        assert!(ping.code == 0, "{ping:?}\n{}", self.log());
+        assert!(answer.is_some(), "the engine does not answer:\n{}", self.log());
     }
 
     fn tear_down(&self) {

@@ -10,8 +10,10 @@
 //! Refuses to touch what is not the slot's: no names, processes or mounts of others.
 
 pub mod accounting;
+pub mod api;
 pub mod client;
 pub mod engine;
+pub mod hub;
 pub mod image_tar;
 pub mod poll;
 pub mod process;
@@ -21,6 +23,7 @@ pub mod slot;
 pub use accounting::Accounting;
 pub use client::{Output, Session};
 pub use engine::{Engine, Options};
+pub use hub::Hub;
 pub use image_tar::ImageTar;
 pub use poll::{eventually, eventually_some};
 pub use random::Random;

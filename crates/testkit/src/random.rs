@@ -24,6 +24,12 @@ impl Random {
         Self(seed.max(1))
     }
 
+    /// A generator of its own for another thread: its choices do not depend on ours.
+    #[must_use]
+    pub fn fork(&mut self) -> Self {
+        Self(self.below(u64::MAX).max(1))
+    }
+
     /// A number below `bound`.
     pub fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 << 13;

@@ -9,6 +9,8 @@ pub mod id;
 pub mod name;
 pub mod reference;
 pub mod rootfs;
+pub mod secret;
+pub mod signal;
 
 pub use digest::{Digest, DigestError};
 pub use error::{Classify, ErrorKind};
@@ -16,3 +18,5 @@ pub use id::{ContainerId, EndpointId, ExecId, IdError, NetworkId};
 pub use name::{ContainerName, NameError, VolumeName};
 pub use reference::{Reference, ReferenceError};
 pub use rootfs::RootFilesystem;
+pub use secret::Secret;
+pub use signal::{Signal, SignalError};

@@ -9,7 +9,8 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use metadata::{Database, volume as table, volume::VolumeRow};
+use metadata::{Database, rusqlite::Connection, volume as table, volume::VolumeRow};
+use sys::trash::Trash;
 use types::{ContainerId, VolumeName};
 
 use crate::VolumeError;
@@ -18,6 +19,7 @@ use crate::VolumeError;
 #[derive(Clone)]
 pub struct Volumes {
     root: PathBuf,
+    trash: Trash,
     database: Database,
 }
 
@@ -62,6 +64,9 @@ pub struct Pruned {
     pub reclaimed_bytes: u64,
 }
 
+/// Where removed volumes wait for their deletion, below the root; no volume can be called so.
+const TRASH: &str = ".removed";
+
 /// Label that Docker's clients expect on anonymous volumes.
 const ANONYMOUS_LABEL: &str = "com.docker.volume.anonymous";
 
@@ -72,7 +77,16 @@ impl Volumes {
     /// [`VolumeError::Directory`].
     pub fn open(root: PathBuf, database: Database) -> Result<Self, VolumeError> {
         make_dir(&root, 0o711)?;
-        Ok(Self { root, database })
+        let dir = root.join(TRASH);
+        let trash = Trash::open(dir.clone(), |path, error| {
+            tracing::warn!(path = %path.display(), %error, "cannot delete a removed volume");
+        });
+        let trash = trash.map_err(|source| VolumeError::Directory {
+            action: "create",
+            path: dir,
+            source,
+        })?;
+        Ok(Self { root, trash, database })
     }
 
     /// Makes a volume, or returns the one that has the name already.
@@ -83,18 +97,42 @@ impl Volumes {
     /// [`VolumeError::Driver`], [`VolumeError::Option`], [`VolumeError::Conflict`] when the name
     /// exists with other options.
     pub fn create(&self, wanted: NewVolume) -> Result<(Volume, bool), VolumeError> {
+        self.create_in(wanted, |_, _| Ok(()))
+    }
+
+    /// As [`Self::create`], and notes in the same transaction that `container` uses it: no crash
+    /// can leave an anonymous volume that nobody knows of.
+    ///
+    /// # Errors
+    /// Those of [`Self::create`].
+    pub fn create_for(
+        &self,
+        container: &ContainerId,
+        wanted: NewVolume,
+    ) -> Result<(Volume, bool), VolumeError> {
+        self.create_in(wanted, |tx, name| Ok(table::add_use(tx, name, container)?))
+    }
+
+    fn create_in(
+        &self,
+        wanted: NewVolume,
+        also: impl FnOnce(&Connection, &str) -> Result<(), VolumeError>,
+    ) -> Result<(Volume, bool), VolumeError> {
         let row = new_row(wanted)?;
         let dir = self.root.join(&row.name);
-        make_dir(&dir, 0o701)?;
-        make_dir(&dir.join("_data"), 0o755)?;
         let (stored, is_new) = self.database.write(|tx| {
             let is_new = table::insert(tx, &row)?;
-            Ok::<_, VolumeError>((table::get(tx, &row.name)?, is_new))
+            let stored = table::get(tx, &row.name)?;
+            let stored = stored.ok_or_else(|| VolumeError::NotFound(row.name.clone()))?;
+            if !is_new && !row.options.is_empty() && stored.options != row.options {
+                return Err(VolumeError::Conflict { name: row.name.clone() });
+            }
+            // Under the writer's lock, as in `remove`: neither meets a half of the other.
+            make_dir(&dir, 0o701)?;
+            make_dir(&dir.join("_data"), 0o755)?;
+            also(tx, &row.name)?;
+            Ok::<_, VolumeError>((stored, is_new))
         })?;
-        let stored = stored.ok_or_else(|| VolumeError::NotFound(row.name.clone()))?;
-        if !is_new && !row.options.is_empty() && stored.options != row.options {
-            return Err(VolumeError::Conflict { name: row.name });
-        }
         Ok((self.volume(stored), is_new))
     }
 
@@ -142,12 +180,13 @@ impl Volumes {
         self.database.write(|tx| Ok(table::remove_uses(tx, container)?))
     }
 
-    /// Removes a volume and its content.
+    /// Removes a volume. Its content is gone at once and given back to the disk in the background.
     ///
     /// # Errors
     /// [`VolumeError::NotFound`], [`VolumeError::InUse`].
     pub fn remove(&self, name: &str) -> Result<(), VolumeError> {
-        self.database.write(|tx| {
+        let path = self.root.join(name);
+        let discarded = self.database.write(|tx| {
             if table::get(tx, name)?.is_none() {
                 return Err(VolumeError::NotFound(name.to_owned()));
             }
@@ -155,9 +194,17 @@ impl Volumes {
             if !users.is_empty() {
                 return Err(VolumeError::InUse { name: name.to_owned(), users });
             }
-            Ok(table::delete(tx, name)?)
+            table::delete(tx, name)?;
+            // Last before the commit: after a crash in between there is still the row, to which
+            // `reconcile` gives its directory back; so does a commit that fails.
+            self.trash.put(&path).map_err(|source| VolumeError::Directory {
+                action: "remove",
+                path: path.clone(),
+                source,
+            })
         })?;
-        remove_dir(&self.root.join(name))
+        discarded.delete();
+        Ok(())
     }
 
     /// Removes unused volumes for which `is_wanted` holds.
@@ -178,6 +225,8 @@ impl Volumes {
                 Err(error) => return Err(error),
             }
         }
+        // What is reported as reclaimed is.
+        self.settle();
         Ok(pruned)
     }
 
@@ -187,18 +236,23 @@ impl Volumes {
         usage_bytes(&self.root.join(name).join("_data"))
     }
 
-    /// Removes empty directories that have no row; returns the names of what it left because
-    /// there is data in it.
+    /// Finishes removals that a crash cut off, or undoes them if the row is still there. Removes
+    /// empty directories that have no row; returns the names of what it left because there is
+    /// data in it.
     ///
     /// # Errors
     /// [`VolumeError::Directory`], [`VolumeError::Database`].
     pub fn reconcile(&self) -> Result<Vec<PathBuf>, VolumeError> {
         let failed =
             |source| VolumeError::Directory { action: "list", path: self.root.clone(), source };
+        self.resume_removals()?;
         let mut left = Vec::new();
         for entry in fs::read_dir(&self.root).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name == TRASH {
+                continue;
+            }
             if self.database.read(|c| Ok::<_, VolumeError>(table::get(c, &name)?))?.is_some() {
                 continue;
             }
@@ -215,6 +269,31 @@ impl Volumes {
             }
         }
         Ok(left)
+    }
+
+    fn resume_removals(&self) -> Result<(), VolumeError> {
+        let failed = |action, path: &Path| {
+            let path = path.to_owned();
+            move |source| VolumeError::Directory { action, path, source }
+        };
+        let entries = self.trash.entries().map_err(failed("list", &self.root.join(TRASH)))?;
+        // The newest first: older ones of the same name are of volumes that were removed before.
+        for entry in entries.into_iter().rev() {
+            let row = self.database.read(|c| Ok::<_, VolumeError>(table::get(c, &entry.name)?))?;
+            let path = self.root.join(&entry.name);
+            if row.is_some() && !path.exists() {
+                tracing::info!(volume = entry.name, "undoing a removal that was cut off");
+                fs::rename(&entry.path, &path).map_err(failed("restore", &path))?;
+            } else {
+                self.trash.delete(entry.path);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the space of removed volumes is free.
+    pub fn settle(&self) {
+        self.trash.settle();
     }
 
     fn volume(&self, row: VolumeRow) -> Volume {
@@ -273,16 +352,6 @@ fn make_dir(path: &Path, mode: u32) -> Result<(), VolumeError> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(source) => {
             Err(VolumeError::Directory { action: "create", path: path.to_owned(), source })
-        }
-    }
-}
-
-fn remove_dir(path: &Path) -> Result<(), VolumeError> {
-    match fs::remove_dir_all(path) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(source) => {
-            Err(VolumeError::Directory { action: "remove", path: path.to_owned(), source })
         }
     }
 }

@@ -182,6 +182,9 @@ pub struct Flags {
     /// Set parent cgroup for all containers
     #[arg(long)]
     cgroup_parent: Option<String>,
+    /// Make moves between cgroups of v1 cheap on the whole host (auto, on, off)
+    #[arg(long, value_name = "MODE")]
+    cgroup_favor_dynmods: Option<String>,
     /// User/Group setting for user namespaces
     #[arg(long)]
     userns_remap: Option<String>,

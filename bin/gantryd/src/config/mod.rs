@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use tracing::level_filters::LevelFilter;
 
 pub use flags::Flags;
-pub use value::{AddressPool, Runtime, Size, Ulimit};
+pub use value::{AddressPool, Runtime, Size, Switch, Ulimit};
 
 use engine_http::server::Address;
 
@@ -159,6 +159,8 @@ pub struct Config {
     pub no_new_privileges: bool,
     /// The cgroup above all containers'.
     pub cgroup_parent: String,
+    /// Mount a cgroup hierarchy with `favordynmods`, see decision 0005.
+    pub cgroup_favor_dynmods: Switch,
     /// User namespaces; not built.
     pub userns_remap: Option<String>,
     /// `overlay2`.
@@ -218,6 +220,7 @@ impl Default for Config {
             selinux_enabled: false,
             no_new_privileges: false,
             cgroup_parent: String::new(),
+            cgroup_favor_dynmods: Switch::default(),
             userns_remap: None,
             storage_driver: None,
             features: BTreeMap::new(),

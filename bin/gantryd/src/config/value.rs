@@ -54,6 +54,19 @@ pub struct Ulimit {
     pub soft: i64,
 }
 
+/// What the engine does where it can, always, or never.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Switch {
+    /// Where it has no price.
+    #[default]
+    Auto,
+    /// Wherever it is possible.
+    On,
+    /// Never.
+    Off,
+}
+
 /// Bytes, written as a number or with a unit: `64m`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size(pub u64);

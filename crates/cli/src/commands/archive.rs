@@ -75,22 +75,11 @@ pub async fn save(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
         request = request.query("names", name);
     }
     for platform in flags.list("platform") {
-        super::platform::check(platform)?;
-        request = request.query("platform", platform_json(platform));
+        let platform = super::platform::document(platform)?;
+        request = request.query("platform", platform.to_string());
     }
     receive(session.client.send(request).await?, path).await?;
     Ok(0)
-}
-
-/// The form in which the API takes a platform of an archive.
-fn platform_json(text: &str) -> String {
-    let mut parts = text.split('/');
-    let names = ["os", "architecture", "variant"];
-    let fields: serde_json::Map<String, serde_json::Value> = names
-        .into_iter()
-        .filter_map(|name| parts.next().map(|part| (name.to_owned(), part.into())))
-        .collect();
-    serde_json::Value::Object(fields).to_string()
 }
 
 /// `export`.
@@ -125,8 +114,8 @@ pub async fn load(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
         .query("quiet", if is_quiet { "1" } else { "0" })
         .header("Content-Type", "application/x-tar");
     for platform in flags.list("platform") {
-        super::platform::check(platform)?;
-        request = request.query("platform", platform_json(platform));
+        let platform = super::platform::document(platform)?;
+        request = request.query("platform", platform.to_string());
     }
     let answer = session.client.send(request.stream(input)).await?;
     progress::show(answer, Sink::Output).await?;
@@ -136,7 +125,8 @@ pub async fn load(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
 /// `import`.
 pub async fn import(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
     let (source, name) = (flags.first(), flags.args.get(1).map_or("", String::as_str));
-    super::platform::check(flags.text("platform"))?;
+    let platform = super::platform::wanted(flags);
+    super::platform::check(&platform)?;
     if !name.is_empty() {
         let _: types::Reference = name.parse()?;
     }
@@ -145,7 +135,7 @@ pub async fn import(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
         .query("fromSrc", if is_url { source } else { "-" })
         .query_unless_empty("repo", name)
         .query_unless_empty("message", flags.text("message"))
-        .query_unless_empty("platform", flags.text("platform"));
+        .query_unless_empty("platform", &platform);
     for change in flags.list("change") {
         request = request.query("changes", change);
     }

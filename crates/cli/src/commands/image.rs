@@ -1,10 +1,10 @@
 //! Small commands about images: `tag`, `rmi`, `history`, `image prune`.
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use client::{Request, escape_path};
 use engine_api::image::{ImageDeleteItem, ImageHistoryItem, ImagePruneReport};
 
-use super::prune;
+use super::{platform, prune};
 use crate::{
     failure,
     grammar::Parsed,
@@ -38,10 +38,20 @@ pub async fn tag(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
 /// `rmi`.
 pub async fn remove(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
     let mut code = 0;
+    let platforms: Vec<String> = flags
+        .list("platform")
+        .iter()
+        .map(|text| platform::document(text).map(|document| document.to_string()))
+        .collect::<anyhow::Result<_>>()?;
+    if !platforms.is_empty() {
+        platform::require(session, "platform", 50).await?;
+    }
     for name in &flags.args {
         let request = Request::delete(format!("/images/{}", escape_path(name)))
             .query_if("force", flags.flag("force"));
         let request = if flags.flag("no-prune") { request.query("noprune", "1") } else { request };
+        let request =
+            platforms.iter().fold(request, |request, one| request.query("platforms", one));
         match session.client.document::<Vec<ImageDeleteItem>>(request).await {
             Ok(items) => output::print(&deleted(&items))?,
             Err(error) => {
@@ -75,12 +85,17 @@ const HISTORY: [Column; 6] = [
 
 /// `history`.
 pub async fn history(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
-    let request = Request::get(format!("/images/{}/history", escape_path(flags.first())));
+    let mut request = Request::get(format!("/images/{}/history", escape_path(flags.first())));
+    if flags.is_set("platform") && !flags.text("platform").is_empty() {
+        platform::require(session, "platform", 48).await?;
+        let platform = platform::document(flags.text("platform")).context("invalid platform")?;
+        request = request.query("platform", platform.to_string());
+    }
     let items: Vec<ImageHistoryItem> = session.client.document(request).await?;
     let (is_human, is_cut) = (flags.flag("human"), !flags.flag("no-trunc"));
     let row = |item: &ImageHistoryItem| {
         let created_by = item.created_by.replace('\t', " ");
-        let at = human::rfc3339(item.created);
+        let at = human::local_rfc3339(item.created);
         Row::new([
             ("ID", if is_cut { human::short_id(&item.id) } else { item.id.clone() }),
             ("CreatedSince", if is_human { human::ago(item.created) } else { at.clone() }),

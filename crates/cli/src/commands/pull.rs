@@ -4,6 +4,7 @@ use anyhow::bail;
 use client::{Answer, Request};
 use types::Reference;
 
+use super::platform;
 use crate::{
     grammar::Parsed,
     output,
@@ -30,7 +31,7 @@ pub async fn run(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
         }
         reference
     };
-    let answer = request(session, &reference, flags.text("platform")).await?;
+    let answer = request(session, &reference, &platform::wanted(flags)).await?;
     let sink = if is_quiet { Sink::Nothing } else { Sink::Output };
     progress::show(answer, sink).await?;
     // The last line is the whole name, for scripts.
@@ -43,6 +44,7 @@ async fn request(session: &Session, name: &Reference, platform: &str) -> anyhow:
         (Some(digest), _) => digest.to_string(),
         (None, tag) => tag.unwrap_or("").to_owned(),
     };
+    platform::check(platform)?;
     let request = Request::post("/images/create")
         .query("fromImage", name.name())
         .query_unless_empty("tag", &tag)
@@ -54,7 +56,7 @@ async fn request(session: &Session, name: &Reference, platform: &str) -> anyhow:
 /// Pulls what a container is to be made of; progress goes to standard error.
 pub async fn for_run(session: &Session, flags: &Parsed, image: &str) -> anyhow::Result<()> {
     let reference = reference::parse(image)?.with_default_tag();
-    let answer = request(session, &reference, flags.text("platform")).await?;
+    let answer = request(session, &reference, &platform::wanted(flags)).await?;
     let sink = if flags.flag("quiet") { Sink::Nothing } else { Sink::Error };
     progress::show(answer, sink).await
 }

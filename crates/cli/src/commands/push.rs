@@ -12,7 +12,13 @@ use client::{Request, escape_path};
 
 /// Runs the command.
 pub async fn run(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
-    super::platform::check(flags.text("platform"))?;
+    let platform = match flags.text("platform") {
+        "" => None,
+        text => {
+            super::platform::require(session, "platform", 46).await?;
+            Some(super::platform::document(text)?.to_string())
+        }
+    };
     let reference = reference::parse(flags.first())?;
     let (all, is_quiet) = (flags.flag("all-tags"), flags.flag("quiet"));
     if all && !reference.is_name_only() {
@@ -30,6 +36,7 @@ pub async fn run(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
     };
     let request = Request::post(format!("/images/{}/push", escape_path(&reference.name())))
         .query_unless_empty("tag", reference.tag().unwrap_or(""))
+        .query_unless_empty("platform", platform.as_deref().unwrap_or(""))
         .header("X-Registry-Auth", session.registry_auth(&reference)?);
     let answer = session.client.send(request).await?;
     if is_quiet {

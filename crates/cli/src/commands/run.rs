@@ -103,7 +103,8 @@ pub(super) async fn create(
     {
         host.console_size = [u32::from(rows), u32::from(columns)];
     }
-    let (image, platform) = (flags.first().to_owned(), flags.text("platform"));
+    let (image, platform) = (flags.first().to_owned(), platform::wanted(flags));
+    let platform = platform.as_str();
     reference::check_name_or_id(&image)?;
     platform::check(platform)?;
     if policy == "always" {

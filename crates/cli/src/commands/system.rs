@@ -46,7 +46,7 @@ fn event_line(event: &EventMessage) -> String {
         0 => event.time.saturating_mul(1_000_000_000),
         nanoseconds => nanoseconds,
     };
-    let time = human::rfc3339_nanoseconds(nanoseconds);
+    let time = human::local_rfc3339_nanoseconds(nanoseconds);
     let attributes: Vec<_> =
         event.actor.attributes.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let mut line = format!("{time} {} {} {}", event.kind, event.action, event.actor.id);

@@ -27,7 +27,7 @@ use super::{
     log_frames,
 };
 use crate::{
-    Answer, ApiError, Attachment, ByteStream, Filters, Framing, Signal, Timestamp,
+    Answer, ApiError, Attachment, ByteStream, Filters, Framing, Timestamp,
     backend::{
         ContainerBackend, TerminalSize,
         container::{
@@ -37,6 +37,7 @@ use crate::{
         },
     },
 };
+use types::Signal;
 
 /// Between two samples of a stream.
 const SAMPLE_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);

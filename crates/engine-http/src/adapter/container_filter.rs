@@ -27,6 +27,8 @@ const KNOWN: &[&str] = &[
 const STATUSES: &[&str] =
     &["created", "running", "paused", "restarting", "removing", "exited", "dead"];
 
+const HEALTHS: &[&str] = &["none", "starting", "healthy", "unhealthy"];
+
 /// What a list is to hold.
 pub(super) struct Wanted<'a> {
     filters: &'a Filters,
@@ -50,6 +52,14 @@ impl<'a> Wanted<'a> {
         for status in filters.get("status") {
             if !STATUSES.contains(&status.as_str()) {
                 return Err(ApiError::invalid(format!("invalid filter 'status={status}'")));
+            }
+        }
+        for health in filters.get("health") {
+            if !HEALTHS.contains(&health.as_str()) {
+                return Err(ApiError::invalid(format!(
+                    "invalid filter 'health={health}': invalid value for health ({health}): must be one of {}",
+                    HEALTHS.join(", ")
+                )));
             }
         }
         let exit_codes = filters.get("exited").iter().map(|code| {
@@ -94,7 +104,10 @@ impl<'a> Wanted<'a> {
             && self.admits_volume(&record)
             && self.admits_network(&record)
             && self.admits_ports(&record)
-            && self.filters.admits("health", "none")
+            && self.filters.admits(
+                "health",
+                state.health.as_ref().map_or("none", |health| health.status.as_str()),
+            )
             && self.filters.admits("is-task", "false")
     }
 

@@ -257,10 +257,7 @@ impl SystemBackend for Engine {
         let login = self.images.login(&server, &known).await?;
         Ok(AuthResponse {
             status: "Login Succeeded".to_owned(),
-            identity_token: login
-                .identity_token
-                .map(|token| engine_api::Secret::new(token.expose()))
-                .unwrap_or_default(),
+            identity_token: login.identity_token.unwrap_or_default(),
         })
     }
 

@@ -13,7 +13,8 @@ use engine_api::{
 use futures_util::{future::BoxFuture, stream::BoxStream};
 
 use super::TerminalSize;
-use crate::{Answer, ApiVersion, Attachment, ByteStream, Filters, Framing, Signal, Timestamp};
+use crate::{Answer, ApiVersion, Attachment, ByteStream, Filters, Framing, Timestamp};
+use types::Signal;
 
 /// `GET /containers/json`
 #[derive(Debug, Clone, Default)]

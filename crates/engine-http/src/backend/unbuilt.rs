@@ -44,7 +44,8 @@ use super::{
     system::{DiskUsageQuery, EventQuery},
     volume::Force,
 };
-use crate::{Answer, ApiError, Attachment, ByteStream, Filters, Signal};
+use crate::{Answer, ApiError, Attachment, ByteStream, Filters};
+use types::Signal;
 
 /// The backend of an engine part that is not built.
 #[derive(Debug, Clone, Copy, Default)]

@@ -7,7 +7,6 @@ pub mod address;
 mod connection;
 mod departure;
 pub mod listener;
-pub mod tls;
 mod transport;
 
 use std::{sync::Arc, time::Duration};
@@ -20,7 +19,6 @@ use tokio_util::sync::CancellationToken;
 
 pub use address::{Address, AddressError};
 pub use listener::{ListenError, Listener};
-pub use tls::{TlsError, TlsFiles};
 
 use crate::api::Api;
 

@@ -23,7 +23,7 @@ use engine_api::{
 };
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream, stream::BoxStream};
 use gantry_engine_http::{
-    Answer, Api, ApiError, Attachment, ByteStream, Filters, Framing, Hijacked, Server, Signal,
+    Answer, Api, ApiError, Attachment, ByteStream, Filters, Framing, Hijacked, Server,
     backend::{container::*, exec::StartExec, image::*, system::*, *},
     router,
     server::{Limits, Listener},
@@ -31,6 +31,7 @@ use gantry_engine_http::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
+use types::Signal;
 
 /// Remembers what it was asked.
 #[derive(Default)]

@@ -39,7 +39,7 @@ pub fn open(dir: &Path, config: ClientConfig) -> (Images, Stores) {
     let spool_dir = dir.join("spool");
     std::fs::create_dir_all(&spool_dir).unwrap();
     let config_of_images = ImagesConfig { spool_dir, ..ImagesConfig::default() };
-    let client = Client::new(config).unwrap();
+    let client = Client::new(config);
     (Images::open(stores.clone(), client, config_of_images).unwrap(), stores)
 }
 

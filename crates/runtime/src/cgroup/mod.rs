@@ -7,6 +7,7 @@
 //! Sources: cgroup-v1 and cgroup-v2 of the kernel's admin guide; runtime-spec config-linux.
 
 mod device;
+mod dynmods;
 mod freeze;
 mod hierarchy;
 mod stats;
@@ -24,6 +25,7 @@ use std::{
 use oci::runtime::LinuxResources;
 
 pub use device::default_rules as default_device_rules;
+pub use dynmods::{Favor, has_v1_controllers};
 pub use hierarchy::Hierarchy;
 pub use stats::{BlockIoEntry, BlockIoStats, CpuStats, MemoryStats, PidsStats, Stats};
 
@@ -72,6 +74,13 @@ pub enum CgroupError {
         /// What was given.
         value: String,
     },
+    /// The kernel did not make moves cheap.
+    #[error("mount a cgroup hierarchy with favordynmods")]
+    Dynmods {
+        /// Why.
+        #[source]
+        source: crate::error::Errno,
+    },
     /// No hierarchy is mounted.
     #[error("no cgroup hierarchy is mounted")]
     NoHierarchy,
@@ -96,7 +105,8 @@ impl CgroupError {
 /// The first move after a pause waits for a whole RCU grace period (about 10 ms; the kernel's
 /// lock against forks switches to its writer mode); those that follow shortly do not. An engine
 /// that is about to start a container calls this beside its other preparations, from a thread
-/// that may block. It moves the caller to where it is already.
+/// that may block. It moves the caller to where it is already. Where [`Favor`] is held there is
+/// nothing to prepare.
 ///
 /// # Errors
 /// When the caller's cgroup cannot be found or written.
@@ -178,6 +188,31 @@ impl Cgroup {
             // The first error is the one to tell; directories with processes stay.
             let _ = cgroup.remove_once();
             return Err(error);
+        }
+        Ok(cgroup)
+    }
+
+    /// The cgroup at `path` below this one in the hierarchies of `controllers` (all of them when
+    /// empty), and this one in the others.
+    ///
+    /// # Errors
+    /// For a bad path, a controller that the host does not have, or a cgroup that does not exist.
+    pub fn below(&self, controllers: &[&str], path: &str) -> Result<Self> {
+        if path.contains('\0') || path.split('/').any(|part| part == ".." || part == ".") {
+            return Err(CgroupError::Path { path: path.to_owned() });
+        }
+        if let Some(name) = controllers.iter().find(|name| self.find_controller(name).is_none()) {
+            return Err(CgroupError::Value { field: "controller", value: (*name).to_owned() });
+        }
+        let mut cgroup = self.clone();
+        for part in &mut cgroup.parts {
+            let is_meant = controllers.is_empty()
+                || controllers.iter().any(|name| part.hierarchy.has_controller(name));
+            if is_meant {
+                part.directory = part.directory.join(path.trim_start_matches('/'));
+                fs::metadata(&part.directory)
+                    .map_err(|e| CgroupError::file("find", &part.directory, e))?;
+            }
         }
         Ok(cgroup)
     }

@@ -154,6 +154,7 @@ impl Bench {
             lower: vec![self.path("lower")],
             upper: Some(self.path("upper")),
             work: Some(self.path("work")),
+            is_volatile: false,
         }
     }
 
@@ -182,6 +183,7 @@ impl Bench {
             console_size: Some((101, 33)),
             init_binary: None,
             orphan: self.orphan,
+            extras: Default::default(),
         })
     }
 
@@ -204,6 +206,7 @@ impl Bench {
             console_size: None,
             init_binary: None,
             orphan: Orphan::Lives,
+            extras: Default::default(),
         }
     }
 
@@ -233,6 +236,7 @@ impl Bench {
             seccomp: None,
             cgroup: &self.cgroup,
             console_size: None,
+            inherited: 0,
         })?;
         Ok(finish(output, &running.pidfd))
     }

@@ -192,6 +192,7 @@ fn exec_joins_namespaces_cgroup_and_filter() {
         seccomp: Some(&program),
         cgroup: &bench.cgroup,
         console_size: None,
+        inherited: 0,
     })
     .unwrap();
     let outcome = bench::finish(output, &exec.pidfd);
@@ -220,6 +221,7 @@ fn exec_can_have_a_terminal() {
         seccomp: None,
         cgroup: &bench.cgroup,
         console_size: Some((90, 30)),
+        inherited: 0,
     })
     .unwrap();
     let text = read_terminal(File::from(terminal.unwrap()));
@@ -485,6 +487,7 @@ fn an_external_runtime_does_the_same() {
                 seccomp: None,
                 cgroup: &bench.cgroup,
                 console_size: None,
+                inherited: 0,
             },
         )
         .unwrap();

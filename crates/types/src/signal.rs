@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use crate::{Classify, ErrorKind};
+
 /// A signal number, 1 to 64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Signal(i32);
@@ -11,9 +13,9 @@ pub struct Signal(i32);
 #[error("invalid signal: {0}")]
 pub struct SignalError(String);
 
-impl types::Classify for SignalError {
-    fn kind(&self) -> types::ErrorKind {
-        types::ErrorKind::InvalidArgument
+impl Classify for SignalError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::InvalidArgument
     }
 }
 
