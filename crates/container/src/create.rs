@@ -97,6 +97,7 @@ impl Containers {
                 .networking_config
                 .and_then(|networking| networking.endpoints_config)
                 .unwrap_or_default(),
+            links: Vec::new(),
             mounts: Vec::new(),
             command,
             config,
@@ -106,6 +107,10 @@ impl Containers {
         health::Check::parse(&record.config)?;
         warnings.extend(record.config.healthcheck.as_ref().and_then(health::unknown_test));
         self.check_network(&record)?;
+        record.links = self.links(&record)?;
+        if !record.links.is_empty() {
+            warnings.push("Links on the default bridge network are deprecated and will be removed in a future release. Use a custom network instead.".to_owned());
+        }
         let requests = self.mount_requests(&record, submounts_of_binds)?;
         let made = self.make(&mut record, requests, name.is_none());
         if let Err(error) = made {

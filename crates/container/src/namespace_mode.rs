@@ -62,8 +62,5 @@ pub fn check(host: &HostConfig) -> Result<(), ContainerError> {
     if !matches!(host.cgroupns_mode.as_str(), "" | "host" | "private") {
         return Err(invalid(format!("invalid cgroup namespace mode: {}", host.cgroupns_mode)));
     }
-    if host.links.as_ref().is_some_and(|links| !links.is_empty()) {
-        return Err(ContainerError::NotBuilt("links are not built yet".into()));
-    }
     Ok(())
 }

@@ -53,7 +53,7 @@ impl Containers {
                     supervised.push((container, shim, hello, events))
                 }
                 Ok(None) => {
-                    self.release_shared_memory(&container.id)?;
+                    self.release_host_mounts(&container.id)?;
                     self.note_absent(&container, &mut report).await?;
                 }
                 Err(error) => {

@@ -143,7 +143,7 @@ impl Containers {
             Ok(()) | Err(SnapshotError::NotFound { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         });
-        note(self.release_shared_memory(&record.id));
+        note(self.release_host_mounts(&record.id));
         note(self.discard_data_dir(&record.id));
         note(self.inner.services.volumes.release(&record.id).map_err(Into::into));
         if with_volumes {

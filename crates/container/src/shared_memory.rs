@@ -1,15 +1,12 @@
 //! `/dev/shm`, by the container's IPC mode.
 //!
-//! Only a shareable container has its memory mounted in the host's namespace (below its own
-//! directory): from there a container that joins it takes a copy of the mount. It goes when the
-//! container ends. A private one has a mount of its own that nobody else sees.
+//! Only a shareable container has its memory mounted in the host's namespace (see
+//! [`crate::host_mount`]): from there a container that joins it takes a copy of the mount. A
+//! private one has a mount of its own that nobody else sees.
 
 use std::path::{Path, PathBuf};
 
-use rustix::{
-    io::Errno,
-    mount::{MountFlags, UnmountFlags},
-};
+use rustix::mount::MountFlags;
 
 use crate::{ContainerError, Containers, record::Record};
 
@@ -51,7 +48,7 @@ impl Containers {
                 "/dev/shm is not mounted, but must be for --ipc=host".into(),
             )),
             "shareable" if record.mounts.iter().all(|plan| plan.destination != "/dev/shm") => {
-                let path = self.shared_memory_path(&record.id);
+                let path = self.host_mount_path(&record.id, "shm");
                 mount(&path, size_bytes(record))?;
                 Ok(SharedMemory::Mounted(path))
             }
@@ -73,7 +70,7 @@ impl Containers {
         };
         match donor.record().host_config.ipc_mode.as_str() {
             "host" => Ok("/dev/shm".into()),
-            "shareable" => Some(self.shared_memory_path(&donor.id))
+            "shareable" => Some(self.host_mount_path(&donor.id, "shm"))
                 .filter(|path| path.is_dir())
                 .ok_or_else(refused),
             mode => match mode.strip_prefix("container:") {
@@ -82,32 +79,6 @@ impl Containers {
                 None => Err(refused()),
             },
         }
-    }
-
-    /// Takes a container's shared memory out of the host's namespace; none is no error.
-    pub(crate) fn release_shared_memory(
-        &self,
-        id: &types::ContainerId,
-    ) -> Result<(), ContainerError> {
-        let path = self.shared_memory_path(id);
-        loop {
-            match rustix::mount::unmount(&path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
-                // Each start mounts once; a start that was cut short may have left another.
-                Ok(()) => {}
-                Err(Errno::INVAL | Errno::NOENT | Errno::NOTDIR) => return Ok(()),
-                Err(error) => {
-                    return Err(ContainerError::File {
-                        action: "unmount",
-                        path,
-                        source: error.into(),
-                    });
-                }
-            }
-        }
-    }
-
-    fn shared_memory_path(&self, id: &types::ContainerId) -> PathBuf {
-        self.data_dir(id).join("shm")
     }
 }
 

@@ -23,6 +23,7 @@ use crate::{
     exec::start_exit_code,
     files::running_root,
     host_files,
+    host_mount::Subpaths,
     log_config::LogConfigPlan,
     network_mode::NetworkMode,
     record::Record,
@@ -131,6 +132,7 @@ impl Containers {
             std::mem::take(&mut live.pending)
         };
         container.announce(false);
+        self.tell_linking(container);
         self.publish(container, "start", BTreeMap::new());
         self.supervise(container, launched.events);
         self.monitor_health(container);
@@ -210,8 +212,7 @@ impl Containers {
         request: &mut Option<StartRequest>,
     ) -> Result<(i32, Option<Endpoint>), ContainerError> {
         let address = network.endpoint.as_ref().map(|endpoint| endpoint.ip);
-        let gateway = self.inner.services.networks.host_gateway();
-        host_files::write_hosts(record, &self.data_dir(&record.id), address, gateway)?;
+        self.write_hosts_of(record, address)?;
         let mut namespaces = self.joined_namespaces(record)?;
         if let Some(namespace) = network.namespace {
             namespaces.insert("net".to_owned(), namespace);
@@ -227,8 +228,8 @@ impl Containers {
 
     /// Undoes what a failed start has made; every step is tried.
     async fn abandon(&self, record: &Record, shim: &Shim) {
-        if let Err(error) = self.release_shared_memory(&record.id) {
-            tracing::warn!(container.id = %record.id, error = %types::error::chain(&error), "cannot release shared memory");
+        if let Err(error) = self.release_host_mounts(&record.id) {
+            tracing::warn!(container.id = %record.id, error = %types::error::chain(&error), "cannot release its mounts");
         }
         if let Err(error) = self.disconnect(&record.id).await {
             tracing::warn!(container.id = %record.id, error = %types::error::chain(&error), "cannot disconnect");
@@ -265,15 +266,17 @@ impl Containers {
             }
             NetworkMode::Named(name) => {
                 let sandbox = networks.sandbox()?;
-                let endpoint = networks.connect(&ConnectRequest {
-                    container: &record.id,
-                    name: record.name.as_str(),
-                    sandbox: sandbox.as_fd(),
-                    network: &name,
-                    address: requested_ip(record, &name)?,
-                    mac: requested_mac(record, &name)?,
-                    ports: &crate::port_request::parse(record)?,
-                })?;
+                let endpoint = networks
+                    .connect(&ConnectRequest {
+                        container: &record.id,
+                        name: record.name.as_str(),
+                        sandbox: sandbox.as_fd(),
+                        network: &name,
+                        address: requested_ip(record, &name)?,
+                        mac: requested_mac(record, &name)?,
+                        ports: &crate::port_request::parse(record)?,
+                    })
+                    .map_err(ContainerError::NotConnected)?;
                 Ok(Network { namespace: Some(sandbox), endpoint: Some(endpoint) })
             }
         }
@@ -316,7 +319,11 @@ impl Containers {
         crate::settings::make_dir(&bundle, 0o700)?;
         Ok(StartRequest {
             id: record.id.clone(),
-            spec: self.spec(record, self.ready_shared_memory(record)?)?,
+            spec: self.spec(
+                record,
+                self.ready_shared_memory(record)?,
+                self.mount_subpaths(record)?,
+            )?,
             rootfs,
             seccomp_bpf: self.seccomp_filter(record)?,
             namespaces: BTreeMap::new(),
@@ -389,7 +396,12 @@ impl Containers {
         self.inner.accounts.get(&record.image, &rootfs).map_err(failed)
     }
 
-    fn spec(&self, record: &Record, shm: SharedMemory) -> Result<Spec, ContainerError> {
+    fn spec(
+        &self,
+        record: &Record,
+        shm: SharedMemory,
+        subpaths: Subpaths,
+    ) -> Result<Spec, ContainerError> {
         let dir = self.data_dir(&record.id);
         let files = host_files::locate(record, &dir);
         let mut spec = spec::build(&Inputs {
@@ -404,8 +416,16 @@ impl Containers {
             is_cgroup_v2: crate::cgroup_mode::is_v2_only(),
             namespaces: namespace_plan(record),
             shm,
+            subpaths,
         })?;
         self.apply_defaults(&mut spec, record);
+        if let Some(process) = spec.process.as_mut() {
+            let links = self.link_environment(record)?;
+            // What the caller says of a variable stands.
+            let name = |entry: &str| entry.split('=').next().unwrap_or_default().to_owned();
+            let known: Vec<String> = process.env.iter().map(|entry| name(entry)).collect();
+            process.env.extend(links.into_iter().filter(|entry| !known.contains(&name(entry))));
+        }
         Ok(spec)
     }
 
@@ -423,7 +443,7 @@ impl Containers {
 
     /// The process of init, as the model for an exec's.
     pub(crate) fn init_process(&self, record: &Record) -> Result<Process, ContainerError> {
-        Ok(self.spec(record, SharedMemory::Own)?.process.unwrap_or_default())
+        Ok(self.spec(record, SharedMemory::Own, Subpaths::new())?.process.unwrap_or_default())
     }
 }
 

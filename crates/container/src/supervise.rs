@@ -123,8 +123,8 @@ impl Containers {
         if let Err(error) = self.disconnect(&container.id).await {
             tracing::warn!(container.id = %container.id, error = %types::error::chain(&error), "cannot disconnect");
         }
-        if let Err(error) = self.release_shared_memory(&container.id) {
-            tracing::warn!(container.id = %container.id, error = %types::error::chain(&error), "cannot release shared memory");
+        if let Err(error) = self.release_host_mounts(&container.id) {
+            tracing::warn!(container.id = %container.id, error = %types::error::chain(&error), "cannot release its mounts");
         }
         let shim = {
             let mut live = container.live();

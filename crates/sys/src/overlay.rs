@@ -78,7 +78,8 @@ pub fn mount(overlay: &Overlay<'_>) -> io::Result<OwnedFd> {
 /// Takes away the mark by which overlayfs refuses an upper directory that was mounted `volatile`
 /// once: whether it is still good is the caller's to know.
 fn forget_volatile(work: &Path) -> io::Result<()> {
-    match std::fs::remove_dir(work.join("work/incompat/volatile")) {
+    // The mark is a directory, with a file in it while nobody has unmounted cleanly.
+    match std::fs::remove_dir_all(work.join("work/incompat/volatile")) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }

@@ -14,7 +14,7 @@ use oci::runtime::{
     Capabilities, ConsoleSize, Linux, LinuxResources, Namespace, Process, Root, Spec, User,
 };
 
-use crate::{ContainerError, record::Record, shared_memory::SharedMemory};
+use crate::{ContainerError, host_mount::Subpaths, record::Record, shared_memory::SharedMemory};
 
 pub use mount::HostFiles;
 
@@ -38,6 +38,8 @@ pub struct Inputs<'a> {
     pub namespaces: NamespacePlan,
     /// Where `/dev/shm` comes from.
     pub shm: SharedMemory,
+    /// Where parts of volumes are found.
+    pub subpaths: Subpaths,
 }
 
 /// Which namespaces a container makes for itself; the others are the host's or joined.

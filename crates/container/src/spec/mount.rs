@@ -7,6 +7,7 @@ use oci::runtime::Mount;
 use super::{Inputs, is_below, security::Options};
 use crate::{
     ContainerError,
+    host_mount::Subpaths,
     record::{MountPlan, MountSource, ReadOnlySubmounts, Record},
     shared_memory::{self, SharedMemory},
 };
@@ -53,7 +54,7 @@ pub(super) fn all(inputs: &Inputs<'_>) -> Result<Vec<Mount>, ContainerError> {
     }
     let mut plans: Vec<&MountPlan> = record.mounts.iter().collect();
     plans.sort_by_key(|plan| plan.destination.matches('/').count());
-    mounts.extend(plans.into_iter().map(planned));
+    mounts.extend(plans.into_iter().map(|plan| planned(plan, &inputs.subpaths)));
     Ok(mounts)
 }
 
@@ -95,7 +96,7 @@ fn shared_memory(inputs: &Inputs<'_>) -> Option<Mount> {
     }
 }
 
-fn planned(plan: &MountPlan) -> Mount {
+fn planned(plan: &MountPlan, subpaths: &Subpaths) -> Mount {
     let destination = plan.destination.as_str();
     match &plan.source {
         MountSource::Bind { path, propagation, is_non_recursive, submounts } => {
@@ -114,12 +115,12 @@ fn planned(plan: &MountPlan) -> Mount {
             }
             bind(destination, path, &options)
         }
-        MountSource::Volume { path, subpath, .. } => {
+        MountSource::Volume { path, .. } => {
             let mut options = vec!["rbind", "rprivate"];
             if plan.is_read_only {
                 options.push("ro");
             }
-            bind(destination, &path.join(subpath), &options)
+            bind(destination, subpaths.get(destination).unwrap_or(path), &options)
         }
         MountSource::Tmpfs { options } => {
             let mut words: Vec<&str> = options.iter().map(String::as_str).collect();

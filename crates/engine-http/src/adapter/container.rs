@@ -83,7 +83,7 @@ impl Engine {
     pub(super) fn summaries(&self, options: &ListContainers) -> Answer<Vec<ContainerSummary>> {
         let wanted = Wanted::parse(options, &self.containers, &self.images)?;
         let mut lines = Vec::new();
-        let mut names = service::ImageNames::default();
+        let mut names = service::ListNames::default();
         for container in self.containers.all().iter().rev() {
             if wanted.limit.is_some_and(|limit| lines.len() >= limit) {
                 break;
@@ -311,8 +311,7 @@ impl ContainerBackend for Engine {
 
     async fn remove(&self, id: &str, options: RemoveContainer) -> Answer<()> {
         if options.link {
-            self.containers.find(id)?;
-            return Err(ApiError::not_implemented("removing a link"));
+            return Ok(self.containers.unlink(id).await?);
         }
         let options = RemoveOptions { is_forced: options.force, with_volumes: options.volumes };
         Ok(self.containers.remove(id, options).await?)

@@ -309,6 +309,9 @@ impl ImageBackend for Engine {
         let ImportSource::Body(body) = options.source else {
             return Err(ApiError::not_implemented("importing from a URL"));
         };
+        if options.platform.as_ref().is_some_and(|platform| platform.os != "linux") {
+            return Err(ApiError::invalid("operating system is not supported"));
+        }
         let request = ImportRequest {
             reference: options.reference,
             changes: options.changes,

@@ -39,6 +39,9 @@ pub fn router(backend: Arc<dyn ContainerBackend>) -> Router {
         .route("/containers/prune", post(prune))
         .route("/containers/{id}", delete(remove))
         .route("/containers/{id}/json", get(inspect))
+        // The name that a link gives: `PARENT/ALIAS`.
+        .route("/containers/{id}/{alias}", delete(remove))
+        .route("/containers/{id}/{alias}/json", get(inspect))
         .route("/containers/{id}/top", get(top))
         .route("/containers/{id}/changes", get(changes))
         .route("/containers/{id}/start", post(start))
