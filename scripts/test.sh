@@ -68,6 +68,25 @@ stage layers cargo xtask layers
 stage licences licences
 if [ "${1:-}" = check ]; then finish; exit; fi
 
+
+# Everything that tests leave on the machine is a failure: see scripts/stock.sh. Their temporary
+# files get a directory of their own, and their processes are known by their environment.
+take_stock() {
+  GANTRY_TEST_RUN=$$-$(date +%s)
+  GANTRY_TEST_TMP=$(mktemp -d /tmp/gtest-XXXXXX) || return 1
+  export GANTRY_TEST_RUN GANTRY_TEST_TMP TMPDIR=$GANTRY_TEST_TMP
+  stock=$(mktemp -p /tmp gtest-stock-XXXXXX) && scripts/stock.sh take >"$stock"
+}
+
+compare_stock() {
+  local outcome=0
+  scripts/stock.sh left "$stock" || outcome=1
+  rm -f "$stock"
+  # Only an empty directory: what is in it was told of, and may be mounted.
+  rmdir "$GANTRY_TEST_TMP" 2>/dev/null
+  return $outcome
+}
+
 if [ "$(id -u)" != 0 ]; then
   echo "the tests need root: they make namespaces, mounts, cgroups and nftables tables" >&2
   failed+=("root")
@@ -83,7 +102,14 @@ else
 fi
 command -v docker >/dev/null || skip docker "no docker CLI here: the tests with it skip themselves"
 stage build nice cargo build --quiet --workspace --bins
+stage stock take_stock
 stage tests nice env RUST_BACKTRACE=0 bash -c "$(declare -f tests); tests"
 stage doctests nice cargo test --quiet --workspace --doc
 stage demo env DEMO_FAST=1 DEMO_PROFILE="${DEMO_PROFILE:-dev}" scripts/demo.sh
+stage leaks compare_stock
+if command -v qemu-system-x86_64 >/dev/null; then
+  stage cgroup2 nice scripts/cgroup2.sh
+else
+  skip cgroup2 "qemu-system-x86_64 is not installed (Debian: qemu-system-x86)"
+fi
 finish

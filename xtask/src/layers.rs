@@ -23,6 +23,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "runtime",
             "shim-protocol",
             "shim-client",
+            "container-log",
             "netdev",
             "firewall",
             "dns",
@@ -33,7 +34,15 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("edge", &["engine-http", "client", "cli", "registry-http", "hub-http"]),
     (
         "program",
-        &["gantryd", "gantry-shim", "gantry-runtime", "gantry-init", "gantry", "gantry-hub"],
+        &[
+            "gantryd",
+            "gantry-shim",
+            "gantry-logger",
+            "gantry-runtime",
+            "gantry-init",
+            "gantry",
+            "gantry-hub",
+        ],
     ),
     ("development", &["testkit", "xtask", "conformance"]),
 ];

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use oci::runtime::Spec;
+use oci::runtime::{Process, Spec};
 use runtime::{Created, Extras, HostRoot, Launch, RootChange, Running, Stdio, cgroup::Cgroup};
 use types::RootFilesystem;
 
@@ -102,6 +102,7 @@ impl<'a> Plan<'a> {
         let rootfs = RootFilesystem::Directory { path: self.bundle.join(&root.path) };
         let process = self.spec.process.as_mut().context("config.json has no process")?;
         let inherited = descriptors::inherited(self.create.preserve_fds, process)?;
+        warn_of_capabilities(process);
         let is_terminal = process.terminal;
         let fifo = runtime::fifo::make(&state::fifo(&self.directory))?;
         let launch = Launch {
@@ -123,6 +124,7 @@ impl<'a> Plan<'a> {
                     false => RootChange::Pivot,
                 },
                 inherited,
+                ..Extras::default()
             },
         };
         Ok(runtime::create_behind_fifo(launch, fifo)?)
@@ -172,6 +174,16 @@ impl<'a> Plan<'a> {
         };
         record.save(&self.directory)?;
         write_pid_file(self.create.pid_file.as_deref(), pid)
+    }
+}
+
+/// The specification wants a warning for names that are passed over.
+pub fn warn_of_capabilities(process: &Process) {
+    let names =
+        process.capabilities.as_ref().map(runtime::unknown_capabilities).unwrap_or_default();
+    if !names.is_empty() {
+        let names = names.join(" ");
+        report::warning(&format!("ignoring unknown or unavailable capabilities: [{names}]"));
     }
 }
 

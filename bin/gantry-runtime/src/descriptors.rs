@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use oci::runtime::Process;
 
 /// The first one after the standard streams.
@@ -19,8 +19,9 @@ pub fn inherited(preserved: u32, process: &mut Process) -> anyhow::Result<u32> {
     let count = listening.checked_add(preserved).context("too many descriptors to preserve")?;
     for number in FIRST..FIRST.saturating_add(count) {
         let raw = i32::try_from(number).context("too many descriptors to preserve")?;
-        sys::descriptor::duplicate(raw)
-            .with_context(|| format!("cannot preserve descriptor {number}"))?;
+        if !sys::descriptor::is_inheritable(raw) {
+            bail!("cannot preserve descriptor {number}: it is not open");
+        }
     }
     Ok(count)
 }

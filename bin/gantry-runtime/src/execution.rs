@@ -8,14 +8,15 @@ use std::{
 
 use anyhow::{Context, bail};
 use oci::runtime::{Capabilities, Process};
-use runtime::{ExecLaunch, Running, Stdio, cgroup::Cgroup, seccomp};
+use runtime::{Agent, ExecLaunch, Running, Stdio, cgroup::Cgroup};
 
 use crate::{
     arguments::Exec,
     container::{Container, Status},
-    create::write_pid_file,
+    create::{warn_of_capabilities, write_pid_file},
     descriptors,
     foreground::Foreground,
+    report,
 };
 
 pub fn exec(root: &Path, exec: &Exec) -> anyhow::Result<u8> {
@@ -59,17 +60,26 @@ fn launch(
     console_size: Option<(u16, u16)>,
 ) -> anyhow::Result<(Running, Option<OwnedFd>)> {
     let policy = container.record.spec.linux.as_ref().and_then(|l| l.seccomp.as_ref());
-    let program = policy.map(seccomp::compile).transpose()?;
     let inherited = descriptors::inherited(exec.preserve_fds, &mut process)?;
     let cgroup = cgroup(container, exec)?;
+    warn_of_capabilities(&process);
+    if let Some(affinity) = &process.exec_cpu_affinity {
+        for (when, list) in [("initial", &affinity.initial), ("final", &affinity.last)] {
+            if let Some(list) = list {
+                report::detail(&format!("{when} CPU affinity: {}", runtime::cpu_mask(list)?));
+            }
+        }
+    }
     let (running, terminal) = runtime::exec(ExecLaunch {
         init_pid: container.record.pid,
         process: &process,
         stdio: if process.terminal { Stdio::Terminal } else { Stdio::Inherit },
-        seccomp: program.as_deref(),
+        seccomp: None,
         cgroup: &cgroup,
         console_size,
         inherited,
+        policy,
+        agent: Agent::of(policy, container.document(container.status())),
     })
     .context("exec failed: unable to start container process")?;
     match (&exec.console_socket, terminal) {

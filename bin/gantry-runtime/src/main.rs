@@ -27,10 +27,11 @@ use arguments::{Arguments, Command};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    report::configure(&arguments);
     match run(&arguments) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            report::failure(&arguments, &error);
+            report::failure(&error);
             ExitCode::FAILURE
         }
     }

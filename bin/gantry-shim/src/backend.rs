@@ -100,6 +100,8 @@ impl Backend {
             cgroup: &self.cgroup,
             console_size: request.console_size,
             inherited: 0,
+            policy: None,
+            agent: None,
         };
         let executed = self.runtime.exec(self.id.as_str(), launch);
         let (running, terminal) = executed.map_err(|error| Failure {

@@ -10,9 +10,8 @@ use std::{
     os::fd::{AsFd, OwnedFd},
 };
 
+use container_log::Timestamp;
 use rustix::fs::{Mode, OFlags, fstat, openat};
-
-use crate::log::Timestamp;
 
 /// The file's name.
 pub const FILE_NAME: &str = "shim.log";

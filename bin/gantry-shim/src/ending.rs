@@ -11,8 +11,10 @@ use rustix::{
 };
 use shim_protocol::{Event, ExitRecord};
 
+use container_log::Timestamp;
+
 use crate::{
-    log::Timestamp,
+    process::Process,
     supervisor::{INIT, State, Supervisor},
 };
 
@@ -54,6 +56,7 @@ impl Supervisor {
     pub(crate) fn conclude(&mut self) -> io::Result<()> {
         let now = Instant::now();
         self.recheck_memory(now);
+        self.serve_loggers(now)?;
         let numbers: Vec<u32> = self
             .processes
             .iter()
@@ -65,6 +68,14 @@ impl Supervisor {
             self.conclude_process(number)?;
         }
         Ok(())
+    }
+
+    /// Starts loggers again whose time has come.
+    fn serve_loggers(&mut self, now: Instant) -> io::Result<()> {
+        let is_due = |p: &Process| p.log_deadline().is_some_and(|deadline| deadline <= now);
+        let due: Vec<u32> =
+            self.processes.iter().filter(|(_, p)| is_due(p)).map(|(number, _)| *number).collect();
+        due.into_iter().try_for_each(|number| self.with_process(number, Process::serve_log))
     }
 
     fn conclude_process(&mut self, number: u32) -> io::Result<()> {
@@ -81,7 +92,7 @@ impl Supervisor {
             self.container_ended(code);
         }
         self.with_process(number, |process, around| process.end_clients(around.poller))?;
-        if !self.processes.get(&number).is_some_and(crate::process::Process::has_clients) {
+        if !self.processes.get(&number).is_some_and(Process::is_lingering) {
             self.processes.remove(&number);
         }
         Ok(())

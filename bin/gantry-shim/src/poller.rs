@@ -37,6 +37,8 @@ pub enum Token {
     Stdin(u32),
     /// A client attached to a process.
     Client(u32, u16),
+    /// The logger that a process' output goes to.
+    Logger(u32),
 }
 
 impl Token {
@@ -50,6 +52,7 @@ impl Token {
             Self::Stderr(process) => (5, process, 0),
             Self::Stdin(process) => (6, process, 0),
             Self::Client(process, client) => (7, process, client),
+            Self::Logger(process) => (8, process, 0),
         };
         kind << 48 | u64::from(minor) << 32 | u64::from(major)
     }
@@ -65,6 +68,7 @@ impl Token {
             4 => Self::Stdout(major),
             5 => Self::Stderr(major),
             6 => Self::Stdin(major),
+            8 => Self::Logger(major),
             _ => Self::Client(major, u16::from_be_bytes([minor_high, minor_low])),
         }
     }
@@ -172,6 +176,7 @@ mod tests {
             Token::Stdin(0),
             Token::Client(u32::MAX, u16::MAX),
             Token::Client(1, 2),
+            Token::Logger(3),
         ] {
             assert_eq!(Token::decode(token.encode()), token);
         }

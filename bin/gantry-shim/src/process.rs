@@ -12,7 +12,7 @@ use std::{
 };
 
 use rustix::termios::{Winsize, tcsetwinsize};
-use shim_protocol::AttachStreams;
+use shim_protocol::{AttachStreams, LogPosition};
 use types::ExecId;
 
 pub use clients::ClientReadiness;
@@ -140,6 +140,26 @@ impl Process {
         Ok(())
     }
 
+    /// Gives the newest client what is in no log yet, and says where the log ends: what is written
+    /// from now on goes to both.
+    ///
+    /// # Errors
+    /// The client is gone.
+    pub fn continue_log(&mut self, poller: &Poller) -> io::Result<Option<LogPosition>> {
+        let may_read = self.may_read_clients();
+        let (Some(log), Some(client)) = (&self.log, self.clients.last_mut()) else {
+            return Ok(None);
+        };
+        for kind in [StreamKind::Stdout, StreamKind::Stderr] {
+            let unfinished = log.unfinished(kind);
+            if !unfinished.is_empty() {
+                client.send(kind, unfinished)?;
+            }
+        }
+        client.update(may_read, poller)?;
+        Ok(log.position())
+    }
+
     /// Sets the terminal's size; `None` when there is no terminal.
     pub fn resize(&self, width: u16, height: u16) -> Option<io::Result<()>> {
         let size = Winsize { ws_row: height, ws_col: width, ws_xpixel: 0, ws_ypixel: 0 };
@@ -207,7 +227,7 @@ impl Process {
         around: &mut Surroundings<'_>,
     ) -> io::Result<()> {
         if let Some(log) = &mut self.log
-            && let Err(error) = log.write(kind, bytes, &mut around.buffers.encoded)
+            && let Err(error) = log.write(kind, bytes, &mut around.buffers.encoded, around.poller)
         {
             around.complaints.add("write the log", &error);
         }
@@ -230,7 +250,8 @@ impl Process {
             client.update(may_read, poller)?;
         }
         let limit = QUEUE_LIMIT_BYTES + if self.exit.is_some() { LAST_BYTES } else { 0 };
-        let is_congested = self.clients.iter().any(|client| client.queued_bytes() > limit);
+        let is_congested = self.clients.iter().any(|client| client.queued_bytes() > limit)
+            || self.log.as_ref().is_some_and(Log::is_congested);
         if is_congested != self.is_congested {
             self.is_congested = is_congested;
             for output in [&mut self.stdout, &mut self.stderr].into_iter().flatten() {
@@ -253,7 +274,7 @@ impl Process {
             output.close(around.poller)?;
         }
         if let Some(log) = &mut self.log
-            && let Err(error) = log.finish(kind, &mut around.buffers.encoded)
+            && let Err(error) = log.finish(kind, &mut around.buffers.encoded, around.poller)
         {
             around.complaints.add("write the log", &error);
         }
@@ -350,9 +371,28 @@ impl Process {
         self.settle(poller)
     }
 
-    /// Whether clients still have output to take.
+    /// Whether clients or a logger still have output to take.
     #[must_use]
-    pub fn has_clients(&self) -> bool {
-        !self.clients.is_empty()
+    pub fn is_lingering(&self) -> bool {
+        !self.clients.is_empty() || self.log.as_ref().is_some_and(Log::is_pending)
+    }
+
+    /// Serves the logger.
+    ///
+    /// # Errors
+    /// Those of the poll set.
+    pub fn serve_log(&mut self, around: &mut Surroundings<'_>) -> io::Result<()> {
+        if let Some(log) = &mut self.log
+            && let Err(error) = log.serve(around.poller)
+        {
+            around.complaints.add("send to the logger", &error);
+        }
+        self.settle(around.poller)
+    }
+
+    /// When the logger is to be served without being asked.
+    #[must_use]
+    pub fn log_deadline(&self) -> Option<Instant> {
+        self.log.as_ref().and_then(Log::deadline)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, io, os::fd::OwnedFd};
 
+use container_log::Timestamp;
 use oci::runtime::LinuxResources;
 use rustix::{event::epoll::EventFlags, io::Errno};
 use shim_protocol::{Answer, AttachStreams, ExecRequest, Failure, Request, StartRequest};
@@ -10,7 +11,7 @@ use types::ExecId;
 use crate::{
     backend::{Backend, Launch, Launched},
     failure,
-    log::{Log, Timestamp},
+    log::Log,
     poller::{Token, Watch},
     process::{NewProcess, Process},
     stream::{Framing, InputPolicy, OurEnds, Plumbing, StdinSource},
@@ -37,7 +38,9 @@ impl Supervisor {
             Request::Resize { exec, width, height } => {
                 done(self.resize(exec.as_ref(), (width, height)))
             }
-            Request::Attach { exec, streams } => done(self.attach(exec.as_ref(), streams, fds)),
+            Request::Attach { exec, streams, after_log } => self
+                .attach(exec.as_ref(), streams, fds)
+                .and_then(|()| if after_log { self.continue_log() } else { Ok(Answer::Done) }),
             Request::Update { resources } => done(self.update(&resources)),
             Request::Pause => done(self.pause()),
             Request::Resume => done(self.resume()),
@@ -61,7 +64,8 @@ impl Supervisor {
         let namespaces: BTreeMap<String, OwnedFd> =
             start.namespaces.keys().cloned().zip(fds).collect();
         let log = std::mem::replace(&mut start.log, shim_protocol::LogTarget::None);
-        let log = Log::open(log).map_err(|e| failure::internal("open the log", &e))?;
+        let log = Log::open(log, Token::Logger(INIT), &self.poller)
+            .map_err(|e| failure::internal("failed to initialize logging driver", &e))?;
         let is_terminal = start.spec.process.as_ref().is_some_and(|process| process.terminal);
         let prepared = Prepared {
             new: NewProcess {
@@ -236,6 +240,14 @@ impl Supervisor {
         let process = processes.values_mut().find(|p| p.exec.as_ref() == exec);
         let attached = process.map_or(Ok(()), |process| process.attach(socket, streams, poller));
         attached.map_err(|e| failure::internal("attach", &e))
+    }
+
+    fn continue_log(&mut self) -> Result<Answer, Failure> {
+        let Self { processes, poller, .. } = self;
+        let continued =
+            processes.get_mut(&INIT).map_or(Ok(None), |process| process.continue_log(poller));
+        let log = continued.map_err(|e| failure::internal("attach", &e))?;
+        Ok(Answer::Attached { log })
     }
 
     fn update(&mut self, resources: &LinuxResources) -> Result<(), Failure> {

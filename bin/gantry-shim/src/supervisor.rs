@@ -145,7 +145,7 @@ impl Supervisor {
                 self.serve(*event)?;
             }
             self.conclude()?;
-            if self.engines.is_empty() && !self.has_clients() {
+            if self.engines.is_empty() && !self.is_lingering() {
                 self.mounts = None;
             }
         }
@@ -164,7 +164,7 @@ impl Supervisor {
         match (&self.state, self.released) {
             (_, Some(deadline)) => {
                 let is_waiting =
-                    self.has_clients() || self.engines.iter().any(|engine| !engine.is_flushed());
+                    self.is_lingering() || self.engines.iter().any(|engine| !engine.is_flushed());
                 !is_waiting || Instant::now() >= deadline
             }
             // The first engine may yet have to come.
@@ -173,8 +173,9 @@ impl Supervisor {
         }
     }
 
-    fn has_clients(&self) -> bool {
-        self.processes.values().any(Process::has_clients)
+    /// Whether clients or a logger still have output to take.
+    fn is_lingering(&self) -> bool {
+        self.processes.values().any(Process::is_lingering)
     }
 
     fn timeout(&self) -> Option<Duration> {
@@ -183,7 +184,8 @@ impl Supervisor {
             State::Running(container) => container.memory.recheck.map(|(at, _)| at),
             _ => None,
         };
-        let first = deadlines.chain(self.released).chain(recheck).min();
+        let loggers = self.processes.values().filter_map(Process::log_deadline);
+        let first = deadlines.chain(loggers).chain(self.released).chain(recheck).min();
         let until = first.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let rest = self.buffers.is_held().then_some(BUFFER_REST);
         until.into_iter().chain(rest).min()
@@ -203,6 +205,7 @@ impl Supervisor {
             Token::Stderr(number) => self
                 .with_process(number, |process, around| process.pump(StreamKind::Stderr, around)),
             Token::Stdin(number) => self.with_process(number, Process::flush_input),
+            Token::Logger(number) => self.with_process(number, Process::serve_log),
             Token::Client(number, client) => self.with_process(number, |process, around| {
                 process.serve_client(client, readiness(ready.flags), around)
             }),

@@ -230,7 +230,7 @@ fn a_closed_pipe_ends_the_program_quietly() {
 fn what_is_known_and_not_built_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let engine = FakeEngine::start(dir.path(), "1.55");
-    for line in ["build .", "manifest inspect x", "volume update v"] {
+    for line in ["build .", "bake", "run --use-api-socket x", "start --checkpoint c x"] {
         let outcome = ours(&engine, dir.path(), line);
         assert_eq!(outcome.code, Some(1), "{line}");
         assert!(outcome.stderr.contains("is not built yet"), "{line}: {}", outcome.stderr);

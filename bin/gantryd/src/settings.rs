@@ -17,6 +17,7 @@ use crate::{
 /// Below every cgroup hierarchy unless `cgroup-parent` says otherwise.
 const DEFAULT_CGROUP_PARENT: &str = "/gantry";
 /// Programs that are installed beside `gantryd`.
+const LOGGER: &str = "gantry-logger";
 const SHIM: &str = "gantry-shim";
 const INIT: &str = "gantry-init";
 
@@ -105,6 +106,7 @@ fn containers(config: &Config) -> Result<Settings> {
     if !shim_binary.exists() {
         return Err(anyhow!("{} is missing: install it beside gantryd", shim_binary.display()));
     }
+    let logger_binary = beside(LOGGER)?;
     let init = config.init_path.clone().map_or_else(|| beside(INIT), Ok)?;
     let runtimes = config.runtimes.iter().map(|(name, runtime)| {
         let setting =
@@ -124,6 +126,7 @@ fn containers(config: &Config) -> Result<Settings> {
         data_dir: PathBuf::new(),
         exec_dir: PathBuf::new(),
         shim_binary,
+        logger_binary,
         init_binary: Some(init).filter(|path| path.exists()),
         cgroup_parent,
         favor_dynmods: match config.cgroup_favor_dynmods {

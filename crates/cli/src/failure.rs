@@ -20,14 +20,6 @@ pub enum Failure {
     NotBuilt(String),
 }
 
-impl Failure {
-    /// Ends with `code`, printing nothing more.
-    #[must_use]
-    pub fn silent(code: u8) -> Self {
-        Self::Text { text: String::new(), code }
-    }
-}
-
 /// What an error prints, one line or more.
 #[must_use]
 pub fn text(error: &anyhow::Error) -> String {

@@ -148,6 +148,13 @@ pub fn local_rfc3339_nanoseconds(nanoseconds: i64) -> String {
     })
 }
 
+/// Seconds since 1970 of an RFC 3339 time.
+#[must_use]
+pub fn parse_rfc3339(text: &str) -> Option<i64> {
+    let format = &time::format_description::well_known::Rfc3339;
+    time::OffsetDateTime::parse(text, format).ok().map(time::OffsetDateTime::unix_timestamp)
+}
+
 /// Cuts `text` to `most` characters, the last of them an ellipsis.
 #[must_use]
 pub fn ellipsis(text: &str, most: usize) -> String {

@@ -6,6 +6,7 @@
 //! side. What is known and not built says so and fails.
 
 mod commands;
+mod completion;
 mod config;
 mod container_options;
 mod failure;
@@ -13,9 +14,11 @@ mod filters;
 mod grammar;
 mod human;
 mod interactive;
+mod manifest_list;
 mod output;
 mod progress;
 mod reference;
+mod registry;
 mod session;
 mod template;
 mod terminal;
@@ -48,6 +51,9 @@ fn dispatch(arguments: &[String]) -> anyhow::Result<u8> {
     let globals = grammar::parse_globals(arguments)
         .map_err(|e| refused(grammar::flag_error(None, "", &e.0), FLAG_ERROR))?;
     let words = &globals.parsed.args;
+    if words.first().is_some_and(|word| word == completion::REQUEST) {
+        return completion::answer(&globals.parsed, &words[1..]);
+    }
     if globals.is_help {
         output::print(&grammar::root_help())?;
         return Ok(0);
@@ -147,6 +153,9 @@ fn invoke(
     };
     if let Some(text) = grammar::argument_error(&command, &typed, flags.args.len()) {
         return Err(refused(text, 1));
+    }
+    if let Some(flag) = grammar::unbuilt(command.path, &flags) {
+        return Err(Failure::NotBuilt(format!("{typed} {flag}")).into());
     }
     let session = Session::open(globals, typed)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

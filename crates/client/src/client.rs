@@ -16,9 +16,10 @@ use crate::{
     answer::Answer,
     endpoint::Endpoint,
     hijack::{self, Hijacked, Outcome},
+    proxy::proxy_for,
     request::{Body, Request},
     tls::TlsFiles,
-    transport::{self, BoxStream},
+    transport::{self, BoxStream, Via, authority},
     version::{self, ApiVersion},
 };
 
@@ -79,11 +80,15 @@ impl Client {
     /// # Errors
     /// [`ClientError::Unreachable`], [`ClientError::Denied`] or TLS errors.
     pub async fn dial(&self) -> Result<BoxStream, ClientError> {
+        self.dial_via(Via::Tunnel).await
+    }
+
+    async fn dial_via(&self, via: Via) -> Result<BoxStream, ClientError> {
         let tls = match (&self.options.endpoint, &self.options.tls) {
             (Endpoint::Tcp { .. }, Some(files)) => Some(self.tls_config(files)?),
             _ => None,
         };
-        transport::connect(&self.options.endpoint, tls.as_ref()).await
+        transport::connect(&self.options.endpoint, tls.as_ref(), via).await
     }
 
     fn tls_config(&self, files: &TlsFiles) -> Result<Arc<ClientConfig>, ClientError> {
@@ -172,7 +177,7 @@ impl Client {
         let path = request.path.clone();
         let has_body = request.method != http::Method::HEAD;
         let wire = self.wire_request(request)?;
-        let stream = self.dial().await?;
+        let stream = self.dial_via(Via::Request).await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|e| ClientError::transport("opening the connection", e))?;
@@ -201,18 +206,30 @@ impl Client {
 
     fn host_header(&self) -> String {
         match &self.options.endpoint {
-            Endpoint::Tcp { host, port, .. } if host.contains(':') => format!("[{host}]:{port}"),
-            Endpoint::Tcp { host, port, .. } => format!("{host}:{port}"),
+            Endpoint::Tcp { host, port, .. } => authority(host, *port),
             _ => "api.gantry.localhost".to_owned(),
         }
     }
 
     fn wire_request(&self, request: Request) -> Result<http::Request<WireBody>, ClientError> {
+        let proxy = match (&self.options.endpoint, &self.options.tls) {
+            (Endpoint::Tcp { host, port, .. }, None) => proxy_for(host, *port, false),
+            _ => None,
+        };
+        let target = request.target(&self.prefix(request.is_versioned));
+        let target = match proxy {
+            // A proxy must be told whom the request is for.
+            Some(_) => format!("http://{}{target}", self.host_header()),
+            None => target,
+        };
         let mut builder = http::Request::builder()
             .method(request.method.clone())
-            .uri(request.target(&self.prefix(request.is_versioned)))
+            .uri(target)
             .header("Host", self.host_header())
             .header("User-Agent", &self.options.user_agent);
+        if let Some(proof) = proxy.and_then(|proxy| proxy.authorization()) {
+            builder = builder.header("Proxy-Authorization", proof);
+        }
         for (name, value) in &self.options.headers {
             builder = builder.header(name, value);
         }

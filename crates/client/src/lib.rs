@@ -10,6 +10,7 @@ mod container;
 mod endpoint;
 mod error;
 mod hijack;
+mod proxy;
 mod request;
 pub mod stdcopy;
 mod tls;

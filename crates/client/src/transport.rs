@@ -19,6 +19,7 @@ use tokio::{
 use crate::{
     ClientError,
     endpoint::{Endpoint, SshTarget},
+    proxy::proxy_for,
 };
 
 /// A bidirectional stream; `shutdown` closes only the sending half.
@@ -28,6 +29,20 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 /// A boxed [`Stream`].
 pub type BoxStream = Box<dyn Stream>;
 
+/// How a proxy is used, if there is one on the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Via {
+    /// It forwards one request, which names the engine (without TLS only).
+    Request,
+    /// It forwards bytes.
+    Tunnel,
+}
+
+/// `host:port`, an IPv6 address in brackets.
+pub(crate) fn authority(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
 /// Opens a stream to `endpoint`.
 ///
 /// # Errors
@@ -35,6 +50,7 @@ pub type BoxStream = Box<dyn Stream>;
 pub(crate) async fn connect(
     endpoint: &Endpoint,
     tls: Option<&Arc<ClientConfig>>,
+    via: Via,
 ) -> Result<BoxStream, ClientError> {
     let failed = |source: io::Error| {
         let endpoint = endpoint.to_string();
@@ -46,7 +62,13 @@ pub(crate) async fn connect(
     match endpoint {
         Endpoint::Unix(path) => Ok(Box::new(UnixStream::connect(path).await.map_err(failed)?)),
         Endpoint::Tcp { host, port, .. } => {
-            let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(failed)?;
+            let proxy = proxy_for(host, *port, tls.is_some());
+            let stream = match (&proxy, via) {
+                (Some(proxy), Via::Request) if tls.is_none() => proxy.connect().await,
+                (Some(proxy), _) => proxy.tunnel(&authority(host, *port)).await,
+                (None, _) => TcpStream::connect((host.as_str(), *port)).await,
+            };
+            let stream = stream.map_err(failed)?;
             stream.set_nodelay(true).map_err(failed)?;
             match tls {
                 Some(config) => handshake(stream, host, config, endpoint).await,

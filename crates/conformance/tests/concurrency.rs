@@ -102,3 +102,98 @@ fn removal_by_many_happens_once() {
     }
     engine.assert_nothing_leaked();
 }
+
+/// A generator for a thread, seeded by its number.
+fn pick<'a>(random: &mut testkit::Random, from: &[&'a str]) -> &'a str {
+    from[usize::try_from(random.below(from.len() as u64)).unwrap()]
+}
+
+#[test]
+fn fifty_mixed_operations_at_once_on_one_container_end_in_a_true_state() {
+    let engine = Engine::start();
+    let mut random = testkit::Random::announced();
+    engine.ok(&[
+        "create",
+        "--name",
+        "torn",
+        "-v",
+        "/data",
+        "-p",
+        "127.0.0.1::80",
+        "busybox",
+        "sleep",
+        "1000",
+    ]);
+    let id = engine.inspect("torn", "{{.Id}}");
+    let operations = [
+        "POST /start",
+        "POST /stop?t=0",
+        "POST /restart?t=0",
+        "POST /kill",
+        "POST /pause",
+        "POST /unpause",
+        "GET /json",
+        "GET /logs?stdout=1",
+        "GET /stats?stream=0",
+        "GET /top",
+        "POST /rename?name=torn",
+        "POST /update",
+        "GET /changes",
+        "POST /resize?h=1&w=1",
+    ];
+    for _ in 0..4 {
+        thread::scope(|scope| {
+            for _ in 0..50 {
+                let operation = pick(&mut random, &operations);
+                let (engine, id) = (&engine, &id);
+                scope.spawn(move || {
+                    let (method, rest) = operation.split_once(' ').unwrap();
+                    let path = format!("/containers/{id}{rest}");
+                    let body = serde_json::json!({});
+                    let answer = engine.request(method, &path, &body).unwrap();
+                    // Refused or done, but never broken: no 5xx for what is only too late.
+                    assert!(answer.status < 500 || operation.contains("resize"), "{answer:?}");
+                });
+            }
+        });
+        let state = engine.get(&format!("/containers/{id}/json"))["State"].clone();
+        let pid = i32::try_from(state["Pid"].as_i64().unwrap()).unwrap();
+        let is_up = matches!(state["Status"].as_str(), Some("running" | "paused"));
+        assert_eq!(is_up, pid != 0 && testkit::process::is_alive(pid), "{state}");
+        assert_eq!(state["Running"], is_up, "{state}");
+        assert_eq!(state["Paused"], state["Status"] == "paused", "{state}");
+    }
+    // Whatever the state, it can be brought to an end, and only one of many removals does it.
+    let removals: Vec<_> = thread::scope(|scope| {
+        let remove = || {
+            let path = format!("/containers/{id}?force=1&v=1");
+            engine.request("DELETE", &path, &serde_json::Value::Null).unwrap().status
+        };
+        let threads: Vec<_> = (0..20).map(|_| scope.spawn(remove)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert!(removals.contains(&204), "{removals:?}");
+    assert!(removals.iter().all(|status| matches!(status, 204 | 404 | 409)), "{removals:?}");
+    assert_eq!(engine.ok(&["ps", "-aq"]), "");
+    assert_eq!(engine.ok(&["volume", "ls", "-q"]), "");
+    engine.assert_nothing_leaked();
+}
+
+#[test]
+fn ten_pulls_of_one_image_at_once_all_succeed_and_fetch_it_once() {
+    let engine = Engine::start();
+    let hub = testkit::Hub::start();
+    let noise = vec![7; 3 << 20];
+    let layer = testkit::ImageTar::busybox().file("noise", &noise, testkit::image_tar::root(0o644));
+    engine.import("large", layer, &["CMD [\"sh\"]"]);
+    let image = hub.take(&engine, "large", "large");
+    engine.ok(&["rmi", "large"]);
+    let sessions: Vec<_> = (0..10).map(|_| engine.docker_session(&["pull", &image])).collect();
+    let outputs: Vec<_> = sessions.into_iter().map(|session| session.wait().ok()).collect();
+    let fetched = outputs.iter().filter(|output| output.contains("Download complete")).count();
+    assert_eq!(fetched, 1, "{outputs:#?}");
+    assert_eq!(engine.ok(&["run", "--rm", &image, "wc", "-c", "/noise"]), "3145728 /noise");
+    engine.ok(&["rmi", &image]);
+    assert!(testkit::accounting::names(&engine.data_root().join("content/ingest")).is_empty());
+    engine.assert_nothing_leaked();
+}

@@ -2,6 +2,7 @@
 //!
 //! `GANTRY_TEST_LIVES` says how many containers live and die (default 200).
 
+use serde_json::{Value, json};
 use testkit::{Accounting, Engine, Options, poll::within, random::count_from_env};
 
 /// Descriptors that may come and go by themselves: idle client connections.
@@ -131,6 +132,59 @@ fn clients_that_vanish_in_the_middle_leave_nothing() {
     }
     // What was created but never started, or lost its reader, is the user's to remove.
     engine.remove_all_containers();
+    assert_as_before(&engine, &before);
+    assert_eq!(engine.ok(&["volume", "ls", "-q"]), "");
+}
+
+/// One round of everything that is quick; returns how many requests it made.
+fn round(engine: &Engine, number: u64) -> u64 {
+    let name = format!("round{number}");
+    let container = |rest: &str| format!("/containers/{name}{rest}");
+    let create = json!({
+        "Image": "busybox", "Cmd": ["sleep", "1000"], "Volumes": {"/data": {}},
+        "HostConfig": {"PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]}},
+    });
+    let none = Value::Null;
+    let steps = [
+        ("POST", format!("/containers/create?name={name}"), &create),
+        ("POST", container("/start"), &none),
+        ("GET", container("/json"), &none),
+        ("GET", container("/stats?stream=0&one-shot=1"), &none),
+        ("GET", container("/top"), &none),
+        ("GET", container("/logs?stdout=1&stderr=1"), &none),
+        ("GET", container("/changes"), &none),
+        ("GET", container("/archive?path=/etc/passwd"), &none),
+        ("POST", container("/pause"), &none),
+        ("POST", container("/unpause"), &none),
+        ("POST", container("/restart?t=0"), &none),
+        ("GET", "/containers/json?all=1".to_owned(), &none),
+        ("GET", "/images/json".to_owned(), &none),
+        ("GET", "/events?since=0&until=1".to_owned(), &none),
+        ("GET", "/info".to_owned(), &none),
+        ("POST", format!("/images/busybox/tag?repo=other&tag={name}"), &none),
+        ("DELETE", format!("/images/other:{name}"), &none),
+        ("GET", "/images/absent/json".to_owned(), &none),
+        ("POST", container("/kill"), &none),
+        ("DELETE", container("?force=1&v=1"), &none),
+    ];
+    for (method, path, body) in &steps {
+        let answer = engine.request(method, path, body).expect("the engine answers");
+        assert!(answer.status < 500, "{answer:?}");
+    }
+    steps.len() as u64
+}
+
+#[test]
+fn five_hundred_operations_leave_no_descriptor() {
+    let engine = Engine::start();
+    // What is made once and kept.
+    (0..3).for_each(|number| drop(round(&engine, number)));
+    engine.assert_nothing_leaked();
+    let before = Accounting::of(&engine);
+    let mut operations = 0;
+    while operations < 500 {
+        operations += round(&engine, operations);
+    }
     assert_as_before(&engine, &before);
     assert_eq!(engine.ok(&["volume", "ls", "-q"]), "");
 }

@@ -4,7 +4,10 @@ use shim_client::{Attachment, stream_pair};
 use shim_protocol::AttachStreams;
 use tokio::net::UnixStream;
 
-use crate::{ContainerError, Containers, start::shim_error, state::Phase};
+use crate::{
+    ContainerError, Containers, container::Container, log_stream::Replay, start::shim_error,
+    state::Phase,
+};
 
 /// An attached stream: raw bytes with a terminal, Docker's multiplexed frames without.
 #[derive(Debug)]
@@ -27,23 +30,7 @@ impl Containers {
         streams: AttachStreams,
     ) -> Result<Attached, ContainerError> {
         let container = self.find(reference)?;
-        let state = container.state();
-        let record = container.record();
-        match state.phase {
-            Phase::Paused => {
-                return Err(ContainerError::Conflict(format!(
-                    "container {} is paused, unpause the container before attach",
-                    record.name
-                )));
-            }
-            Phase::Restarting => {
-                return Err(ContainerError::Conflict(format!(
-                    "container {} is restarting, wait until the container is running",
-                    record.name
-                )));
-            }
-            _ => {}
-        }
+        check_attachable(&container)?;
         let stream = match container.shim() {
             Some(shim) => shim.attach(None, streams).await.map_err(|e| shim_error(e, ""))?,
             None => {
@@ -53,9 +40,35 @@ impl Containers {
                 ours
             }
         };
-        let attributes = std::collections::BTreeMap::new();
-        self.publish(&container, "attach", attributes);
-        Ok(Attached { stream, has_terminal: record.config.tty })
+        Ok(self.attached(&container, stream))
+    }
+
+    /// Attaches where a log ends: what the replay gives from now on and what the stream gives are
+    /// together everything, and nothing twice.
+    ///
+    /// # Errors
+    /// As [`Containers::attach`].
+    pub async fn attach_after(
+        &self,
+        replay: &mut Replay,
+        reference: &str,
+        streams: AttachStreams,
+    ) -> Result<Attached, ContainerError> {
+        let container = self.find(reference)?;
+        check_attachable(&container)?;
+        let Some(shim) = container.shim() else { return self.attach(reference, streams).await };
+        let attached = shim.attach_after_log(streams).await;
+        let (stream, position) = attached.map_err(|e| shim_error(e, ""))?;
+        if let Some(position) = position {
+            let (inode, offset) = (position.inode, position.offset);
+            replay.stop_at(container_log::LogPosition { inode, offset });
+        }
+        Ok(self.attached(&container, stream))
+    }
+
+    fn attached(&self, container: &Container, stream: UnixStream) -> Attached {
+        self.publish(container, "attach", std::collections::BTreeMap::new());
+        Attached { stream, has_terminal: container.record().config.tty }
     }
 
     /// Sets the size of init's terminal.
@@ -72,5 +85,22 @@ impl Containers {
         let shim =
             container.shim().ok_or_else(|| ContainerError::NotRunning(container.id.to_string()))?;
         shim.resize(None, width, height).await.map_err(|error| shim_error(error, ""))
+    }
+}
+
+/// Refuses what cannot be attached to, before anything else is done.
+///
+/// # Errors
+/// [`ContainerError::Conflict`] for a paused or restarting container.
+pub fn check_attachable(container: &Container) -> Result<(), ContainerError> {
+    let name = &container.record().name;
+    match container.state().phase {
+        Phase::Paused => Err(ContainerError::Conflict(format!(
+            "container {name} is paused, unpause the container before attach"
+        ))),
+        Phase::Restarting => Err(ContainerError::Conflict(format!(
+            "container {name} is restarting, wait until the container is running"
+        ))),
+        _ => Ok(()),
     }
 }

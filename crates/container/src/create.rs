@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use engine_api::{
     container::{ContainerConfig, ContainerCreateRequest},
-    host_config::{HostConfig, LogConfig},
+    host_config::HostConfig,
 };
 use image::Image;
 use types::{ContainerId, ContainerName};
@@ -173,7 +173,7 @@ impl Containers {
         if host.network_mode.is_empty() {
             host.network_mode = "bridge".to_owned();
         }
-        default_log(&mut host.log_config, &settings.log);
+        crate::log_config::merge_defaults(&mut host.log_config, &settings.log);
         if host.runtime.is_empty() {
             host.runtime.clone_from(&settings.default_runtime);
         }
@@ -300,41 +300,5 @@ fn check_platform(
             image.platform_text(),
             format_args!("{}/{}", host.os, host.architecture),
         ))),
-    }
-}
-
-/// Completes a log configuration from the engine's: its driver where none is named, its options
-/// where the driver is the same and an option is not given.
-fn default_log(asked: &mut LogConfig, engine: &LogConfig) {
-    if asked.kind.is_empty() {
-        asked.kind.clone_from(&engine.kind);
-    }
-    if asked.kind != engine.kind {
-        return;
-    }
-    for (name, value) in engine.config.iter().flatten() {
-        let options = asked.config.get_or_insert_default();
-        options.entry(name.clone()).or_insert_with(|| value.clone());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn log(kind: &str, options: &[(&str, &str)]) -> LogConfig {
-        let config = options.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        LogConfig { kind: kind.to_owned(), config: Some(config) }
-    }
-
-    #[test]
-    fn log_options_without_a_driver_are_the_default_driver_s() {
-        let engine = log("json-file", &[("max-size", "20m"), ("max-file", "5")]);
-        let mut asked = log("", &[("max-file", "100")]);
-        default_log(&mut asked, &engine);
-        assert_eq!(asked, log("json-file", &[("max-size", "20m"), ("max-file", "100")]));
-        let mut other = log("none", &[]);
-        default_log(&mut other, &engine);
-        assert_eq!(other, log("none", &[]));
     }
 }

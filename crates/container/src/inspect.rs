@@ -25,7 +25,7 @@ use crate::{
     health::{Health, ProbeResult, Status},
     human,
     link::LinkNames,
-    log_config::{LogConfigPlan, log_path},
+    log_config::LogConfigPlan,
     mount_request,
     network_mode::NetworkMode,
     port_request::port_and_protocol,
@@ -66,8 +66,9 @@ impl Containers {
             true => dir.join(name).to_string_lossy().into_owned(),
             false => String::new(),
         };
-        let has_log = LogConfigPlan::parse(&record.host_config.log_config)
-            .is_ok_and(|plan| plan.is_readable());
+        let log_path = LogConfigPlan::parse(&record.host_config.log_config)
+            .ok()
+            .and_then(|plan| plan.public_path(&record, &dir));
         let (path, args) = record.command.split_first().map_or_else(
             || (String::new(), Vec::new()),
             |(first, rest)| (first.clone(), rest.to_vec()),
@@ -82,11 +83,7 @@ impl Containers {
             resolv_conf_path: file("resolv.conf"),
             hostname_path: file("hostname"),
             hosts_path: file("hosts"),
-            log_path: if has_log {
-                log_path(&record, &dir).to_string_lossy().into_owned()
-            } else {
-                String::new()
-            },
+            log_path: log_path.map_or_else(String::new, |path| path.to_string_lossy().into_owned()),
             name: format!("/{}", record.name),
             restart_count: i64::from(state.restart_count),
             driver: "overlay2".to_owned(),

@@ -2,14 +2,14 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use container_log::{LogPosition, LogQuery, LogReader, LogRecord};
 use rustix::fs::inotify;
 use tokio::{io::unix::AsyncFd, sync::mpsc};
 
 use crate::{
     ContainerError, Containers,
-    container::Container,
-    log_config::{LogConfigPlan, log_path},
-    logs::{LogQuery, LogReader, LogRecord},
+    container::{Container, Progress},
+    log_config::{LogConfigPlan, ReadableLog},
     state::Phase,
 };
 
@@ -23,49 +23,148 @@ const RECHECK: Duration = Duration::from_secs(1);
 /// Batches of records; ends with the log, or for a followed one with the container.
 pub type LogBatches = mpsc::Receiver<std::io::Result<Vec<LogRecord>>>;
 
+/// Up to where a log is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogExtent {
+    /// What is there.
+    Present,
+    /// Also what comes until the run ends. Of a container that does not run, what is there.
+    Followed,
+}
+
+/// A log that is read before something else goes on where it ends.
+pub struct Replay(Option<LogReader>);
+
+impl Replay {
+    /// Reads on; empty at the present end.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub async fn next(&mut self) -> std::io::Result<Vec<LogRecord>> {
+        let Some(mut reader) = self.0.take() else { return Ok(Vec::new()) };
+        let reading = tokio::task::spawn_blocking(move || {
+            let batch = reader.next_batch(BATCH);
+            (reader, batch)
+        });
+        let (reader, batch) = reading.await.map_err(std::io::Error::other)?;
+        self.0 = Some(reader);
+        batch
+    }
+
+    /// Ends at a position that has been reached by the writer.
+    pub(crate) fn stop_at(&mut self, position: LogPosition) {
+        if let Some(reader) = &mut self.0 {
+            reader.stop_at(position);
+        }
+    }
+
+    fn is_finished(&self) -> bool {
+        self.0.as_ref().is_none_or(LogReader::is_finished)
+    }
+}
+
 impl Containers {
     /// Reads a container's log.
     ///
     /// # Errors
-    /// [`ContainerError::Invalid`] when its driver keeps nothing to read.
+    /// [`ContainerError::NotBuilt`] when its driver keeps nothing to read.
     pub fn logs(
         &self,
         container: &Arc<Container>,
         query: LogQuery,
-        is_followed: bool,
+        extent: LogExtent,
     ) -> Result<LogBatches, ContainerError> {
-        let record = container.record();
-        if !LogConfigPlan::parse(&record.host_config.log_config)?.is_readable() {
-            return Err(ContainerError::NotBuilt(
-                "configured logging driver does not support reading".into(),
-            ));
-        }
-        let dir = self.data_dir(&record.id);
-        let path = log_path(&record, &dir);
-        let failed = |source| ContainerError::File { action: "read", path: path.clone(), source };
-        let reader = LogReader::open(&path, query).map_err(failed)?;
+        let log = self.readable_log(container)?;
+        let replay = open(&log, query)?;
         let (sender, receiver) = mpsc::channel(QUEUE);
-        if is_followed {
-            let watch = watch_directory(&dir).map_err(failed)?;
-            // Ends when the container does, or when the receiver is gone.
-            tokio::spawn(follow(reader, watch, Arc::clone(container), sender));
-        } else {
-            tokio::task::spawn_blocking(move || read_all(reader, &sender));
+        match extent {
+            LogExtent::Followed => {
+                let run = Run::of(container);
+                let dir = log.path.parent().unwrap_or(&log.path);
+                let watch = watch_directory(dir).map_err(|error| failed(&log, error))?;
+                // Ends when the container does, or when the receiver is gone.
+                tokio::spawn(follow(replay, watch, run, sender));
+            }
+            LogExtent::Present => {
+                tokio::spawn(read_all(replay, sender));
+            }
         }
         Ok(receiver)
     }
+
+    /// Opens a container's log for a stream that goes on where it ends.
+    ///
+    /// # Errors
+    /// As [`Containers::logs`].
+    pub fn replay(&self, container: &Container, query: LogQuery) -> Result<Replay, ContainerError> {
+        open(&self.readable_log(container)?, query)
+    }
+
+    fn readable_log(&self, container: &Container) -> Result<ReadableLog, ContainerError> {
+        let record = container.record();
+        let dir = self.data_dir(&record.id);
+        LogConfigPlan::parse(&record.host_config.log_config)?.readable(&record, &dir).ok_or_else(
+            || {
+                let text = "configured logging driver does not support reading";
+                ContainerError::NotBuilt(text.to_owned())
+            },
+        )
+    }
 }
 
-fn read_all(mut reader: LogReader, sender: &mpsc::Sender<std::io::Result<Vec<LogRecord>>>) {
-    loop {
-        let batch = reader.next_batch(BATCH);
-        let is_end = batch.as_ref().map_or(true, Vec::is_empty);
-        if is_end && batch.is_ok() {
-            return;
-        }
-        if sender.blocking_send(batch).is_err() || is_end {
-            return;
-        }
+fn failed(log: &ReadableLog, source: std::io::Error) -> ContainerError {
+    ContainerError::File { action: "read", path: log.path.clone(), source }
+}
+
+fn open(log: &ReadableLog, query: LogQuery) -> Result<Replay, ContainerError> {
+    let reader = LogReader::open(&log.path, log.format, query);
+    reader.map(|reader| Replay(Some(reader))).map_err(|error| failed(log, error))
+}
+
+async fn read_all(mut replay: Replay, sender: mpsc::Sender<std::io::Result<Vec<LogRecord>>>) {
+    while pass_on(&mut replay, &sender).await == Passed::Records {}
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Passed {
+    Records,
+    NothingLeft,
+    /// The reader is gone, or was told of a failure.
+    Over,
+}
+
+async fn pass_on(
+    replay: &mut Replay,
+    sender: &mpsc::Sender<std::io::Result<Vec<LogRecord>>>,
+) -> Passed {
+    let batch = replay.next().await;
+    if batch.as_ref().is_ok_and(Vec::is_empty) {
+        return Passed::NothingLeft;
+    }
+    let is_failure = batch.is_err();
+    if sender.send(batch).await.is_err() || is_failure { Passed::Over } else { Passed::Records }
+}
+
+/// The run of a container that is followed: like Docker's, a stream ends with it and does not go
+/// on with the next, since clients open a new one for that.
+struct Run {
+    progress: tokio::sync::watch::Receiver<Progress>,
+    exits: u64,
+}
+
+impl Run {
+    fn of(container: &Container) -> Self {
+        let progress = container.watch();
+        let exits = progress.borrow().exits;
+        Self { progress, exits }
+    }
+
+    fn has_ended(&mut self) -> bool {
+        let now = *self.progress.borrow_and_update();
+        now.is_removed
+            || now.exits != self.exits
+            || !matches!(now.phase, Phase::Running | Phase::Paused)
     }
 }
 
@@ -83,48 +182,28 @@ fn watch_directory(dir: &Path) -> std::io::Result<AsyncFd<std::os::fd::OwnedFd>>
 }
 
 async fn follow(
-    mut reader: LogReader,
+    mut replay: Replay,
     watch: AsyncFd<std::os::fd::OwnedFd>,
-    container: Arc<Container>,
+    mut run: Run,
     sender: mpsc::Sender<std::io::Result<Vec<LogRecord>>>,
 ) {
-    let mut progress = container.watch();
     loop {
         // Asked before reading: what was written before the end is read after it was seen.
-        let has_ended = {
-            let now = *progress.borrow_and_update();
-            now.is_removed
-                || !matches!(now.phase, Phase::Running | Phase::Paused | Phase::Restarting)
-        };
+        let has_ended = run.has_ended();
         drain(&watch);
         loop {
-            let outcome = tokio::task::spawn_blocking(move || {
-                let batch = reader.next_batch(BATCH);
-                (reader, batch)
-            })
-            .await;
-            let Ok((returned, batch)) = outcome else { return };
-            reader = returned;
-            match batch {
-                Ok(batch) if batch.is_empty() => break,
-                Ok(batch) => {
-                    if sender.send(Ok(batch)).await.is_err() {
-                        return;
-                    }
-                }
-                Err(error) => {
-                    // The receiver may be gone as well; then nobody is to be told.
-                    let _ = sender.send(Err(error)).await;
-                    return;
-                }
+            match pass_on(&mut replay, &sender).await {
+                Passed::Records => {}
+                Passed::NothingLeft => break,
+                Passed::Over => return,
             }
         }
-        if has_ended || reader.is_finished() {
+        if has_ended || replay.is_finished() {
             return;
         }
         tokio::select! {
             _ = watch.readable() => {}
-            changed = progress.changed() => if changed.is_err() { return },
+            changed = run.progress.changed() => if changed.is_err() { return },
             () = sender.closed() => return,
             () = tokio::time::sleep(RECHECK) => {}
         }

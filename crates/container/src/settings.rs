@@ -20,6 +20,8 @@ pub struct Settings {
     pub exec_dir: PathBuf,
     /// `gantry-shim`.
     pub shim_binary: PathBuf,
+    /// `gantry-logger`, which sends logs and compresses them.
+    pub logger_binary: PathBuf,
     /// The init of `--init`, if one is installed.
     pub init_binary: Option<PathBuf>,
     /// Below every cgroup hierarchy, e.g. `/gantry`.

@@ -24,7 +24,7 @@ use crate::{
     files::running_root,
     host_files,
     host_mount::Subpaths,
-    log_config::LogConfigPlan,
+    log_config::{LogConfigPlan, LogPlace},
     network_mode::NetworkMode,
     record::Record,
     settings::NATIVE_RUNTIME,
@@ -332,7 +332,8 @@ impl Containers {
             stdin_once: record.config.stdin_once,
             console_size: spec::console_size(record.host_config.console_size)
                 .map(|size| (size.width, size.height)),
-            log: LogConfigPlan::parse(&record.host_config.log_config)?.target(record, &dir),
+            log: LogConfigPlan::parse(&record.host_config.log_config)?
+                .target(record, LogPlace { dir: &dir, logger: &settings.logger_binary })?,
             bundle,
             external_runtime: self.external_runtime(record)?,
             init_binary: settings.init_binary.clone().filter(|_| has_init),

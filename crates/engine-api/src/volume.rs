@@ -23,6 +23,8 @@ document! {
         pub scope: String = "Scope",
         /// What the driver says.
         pub status: BTreeMap<String, serde_json::Value> = "Status" unless "unset",
+        /// Swarm clusters only.
+        pub cluster_volume: Option<serde_json::Value> = "ClusterVolume" unless "unset",
         /// Only in `GET /system/df`.
         pub usage_data: Option<VolumeUsage> = "UsageData" unless "unset",
     }

@@ -49,6 +49,14 @@ impl ConflictReason {
 /// Why an image operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
+    /// A layer's blob was damaged on disk; it is forgotten.
+    #[error(
+        "layer blob {digest} was damaged on disk and has been dropped: pull or make the image again"
+    )]
+    Damaged {
+        /// The blob.
+        digest: Digest,
+    },
     /// No image of that name or id.
     #[error("No such image: {name}")]
     NotFound {
@@ -242,6 +250,7 @@ impl Classify for ImageError {
             Self::Config { .. }
             | Self::Manifest { .. }
             | Self::LayerCount { .. }
+            | Self::Damaged { .. }
             | Self::LayerVerification { .. } => ErrorKind::DataLoss,
             Self::Stream { .. } | Self::Shared(_) | Self::Task(_) => ErrorKind::Internal,
             Self::Decompress(error) => error.kind(),

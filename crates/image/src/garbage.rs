@@ -95,6 +95,8 @@ impl Inner {
     /// Brings rows and disk into agreement after any kind of end.
     pub(crate) fn recover(&self) -> Result<(), ImageError> {
         self.settle_unsynced()?;
+        self.forget_missing_blobs()?;
+        self.mend_layers()?;
         self.remove_strangers()?;
         let before = config::now_ns().saturating_sub(PATIENCE_NS);
         let old = self.read(|c| Ok(rows::unused_layers(c, before)?))?;

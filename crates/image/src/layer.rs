@@ -79,9 +79,12 @@ impl Inner {
             Ok(blob.map(|blob| (size_bytes, blob)))
         })?;
         let Some((size_bytes, blob)) = known else { return Ok(None) };
-        if !self.stores.snapshotter.contains(diff_id)?
-            || !self.stores.content.contains(&blob.digest)?
-        {
+        let size = match self.stores.content.size(&blob.digest) {
+            Ok(size) => Some(size),
+            Err(content::ContentError::NotFound { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
+        if !self.stores.snapshotter.contains(diff_id)? || size != Some(blob.size_bytes) {
             tracing::warn!(%diff_id, "a layer with a row is not on disk");
             return Ok(None);
         }

@@ -17,6 +17,7 @@ mod archive;
 mod changes;
 mod commit;
 mod config;
+mod damage;
 mod error;
 mod fetch;
 mod filter;

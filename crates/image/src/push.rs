@@ -283,7 +283,14 @@ impl Inner {
         tokio::pin!(uploading);
         let uploaded = loop {
             match tokio::time::timeout(TICK, &mut uploading).await {
-                Ok(result) => break result?,
+                Ok(Ok(uploaded)) => break uploaded,
+                Ok(Err(error)) if !sending.blob.is_local => return Err(error.into()),
+                Ok(Err(error)) => {
+                    let digest = sending.blob.digest.clone();
+                    let inner = Arc::clone(&self);
+                    let blame = move || inner.blame(&digest, error.into());
+                    return Err(tokio::task::spawn_blocking(blame).await?);
+                }
                 Err(_) if sent.load(Ordering::Relaxed) > 0 => {
                     meter.set(sent.load(Ordering::Relaxed).min(total));
                 }

@@ -20,6 +20,7 @@ use types::{Digest, Reference};
 
 use crate::{
     Hold, Image, ImageError, Images,
+    damage::Verified,
     images::{Inner, find, not_found},
     manifest, model,
 };
@@ -139,7 +140,11 @@ impl Inner {
                 if archive.is_new(&blob.digest) {
                     let file = self.stores.content.open_blob(&blob.digest)?;
                     let path = blob_path(&blob.digest);
-                    archive.file(&path, blob.size_bytes, file).map_err(failed())?;
+                    let file = Verified::new(file, blob.digest.clone());
+                    archive
+                        .file(&path, blob.size_bytes, file)
+                        .map_err(failed())
+                        .map_err(|error| self.blame(&blob.digest, error))?;
                 }
             }
             archive.blob(&entry.image.id, &entry.image.raw_config).map_err(failed())?;

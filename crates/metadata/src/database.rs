@@ -138,27 +138,22 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, DatabaseError> {
 mod tests {
     use super::*;
 
-    fn temporary(name: &str) -> PathBuf {
-        let dir = std::env::temp_dir().join(format!("gantry-metadata-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
-        dir.join(name)
-    }
-
     #[test]
     fn reopens_and_refuses_newer() {
-        let path = temporary("reopen.db");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("engine.db");
         drop(Database::open(&path).unwrap());
         let db = Database::open(&path).unwrap();
         db.write::<_, DatabaseError>(|tx| Ok(tx.pragma_update(None, "user_version", 9999)?))
             .unwrap();
         drop(db);
         assert!(matches!(Database::open(&path), Err(DatabaseError::Newer { found: 9999, .. })));
-        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]
     fn rolls_back_on_error() {
-        let path = temporary("rollback.db");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("engine.db");
         let db = Database::open(&path).unwrap();
         let failed: Result<(), DatabaseError> = db.write(|tx| {
             tx.execute_batch("CREATE TABLE probe (x)")?;
@@ -174,6 +169,5 @@ mod tests {
             })
             .unwrap();
         assert_eq!(count, 0);
-        std::fs::remove_file(&path).unwrap();
     }
 }

@@ -486,6 +486,15 @@ pub fn local_blobs(connection: &Connection) -> Rows<Digest> {
     })
 }
 
+/// Notes that the content store does not hold a blob any more.
+///
+/// # Errors
+/// [`DatabaseError::Sqlite`].
+pub fn forget_local_blob(connection: &Connection, digest: &Digest) -> Result<(), DatabaseError> {
+    let sql = "UPDATE layer_blob SET is_local = 0 WHERE digest = ?1";
+    run(connection, sql, [digest.to_string()]).map(drop)
+}
+
 /// Notes that a repository holds a blob which has a row.
 ///
 /// # Errors
@@ -535,15 +544,9 @@ mod tests {
     }
 
     fn with_database(name: &str, body: impl FnOnce(&Connection) -> Result<(), DatabaseError>) {
-        let path = std::env::temp_dir().join(format!("gantry-image-{}-{name}", std::process::id()));
-        let db = Database::open(&path).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let db = Database::open(&dir.path().join(name)).unwrap();
         db.write(|tx| body(tx)).unwrap();
-        drop(db);
-        for suffix in ["", "-wal", "-shm"] {
-            let mut file = path.clone().into_os_string();
-            file.push(suffix);
-            let _gone = std::fs::remove_file(file);
-        }
     }
 
     #[test]

@@ -222,9 +222,8 @@ mod tests {
 
     #[test]
     fn an_endpoint_comes_back_as_it_was_written() {
-        let dir = std::env::temp_dir().join(format!("gantry-metadata-net-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
-        let db = Database::open(&dir.join("engine.db")).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let db = Database::open(&dir.path().join("engine.db")).unwrap();
         let network = NetworkRow {
             id: NetworkId::random(),
             name: "bridge".into(),
@@ -262,6 +261,5 @@ mod tests {
         assert_eq!(db.read(endpoints).unwrap(), std::slice::from_ref(&endpoint));
         db.write(|tx| delete_endpoint(tx, &endpoint.id)).unwrap();
         assert_eq!(db.read(endpoints).unwrap(), []);
-        std::fs::remove_dir_all(&dir).unwrap();
     }
 }

@@ -56,6 +56,17 @@ pub fn bit(name: &str) -> Option<u64> {
     NAMES.iter().position(|known| *known == name).map(|number| 1 << number)
 }
 
+/// The names of a configuration that this list does not know, each once.
+#[must_use]
+pub fn unknown(spec: &Capabilities) -> Vec<&str> {
+    let Capabilities { bounding, effective, inheritable, permitted, ambient } = spec;
+    let all = [bounding, effective, inheritable, permitted, ambient].into_iter().flatten();
+    let mut names: Vec<&str> = all.map(String::as_str).filter(|name| bit(name).is_none()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
 /// The sets of a process, as bits.
 ///
 /// Names that nobody knows are passed over, as the specification has it since 1.1 (a newer engine
@@ -110,7 +121,8 @@ impl Sets {
         let fail = |e| RuntimeError::system("set", "capabilities", e);
         let own = rustix::thread::capabilities(None).map_err(fail)?.permitted.bits();
         let permitted = self.permitted & own;
-        let inheritable = self.inheritable & own;
+        // Nor can what is not in the bounding set become inheritable.
+        let inheritable = self.inheritable & own & self.bounding;
         rustix::thread::set_capabilities(
             None,
             CapabilitySets {

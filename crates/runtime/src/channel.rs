@@ -39,6 +39,10 @@ pub(crate) enum FromChild {
     Terminal(OwnedFd),
     /// It waits for the creator to run the `createRuntime` hooks.
     Hooks,
+    /// It waits for the creator to set the clocks of its new time namespace.
+    Clocks,
+    /// It waits for the creator to hand over the seccomp listener that has this number.
+    Listener(i32),
     /// It failed and ends.
     Failed(RuntimeError),
     /// The channel is closed: executed, or dead.
@@ -104,6 +108,18 @@ impl Channel {
         self.write(b"h")
     }
 
+    /// Child: asks for the clocks of its time namespace.
+    pub(crate) fn ask_for_clocks(&self) -> Result<(), RuntimeError> {
+        self.write(b"c")
+    }
+
+    /// Child: has its seccomp listener handed over; returns when that is done.
+    pub(crate) fn hand_listener(&self, number: i32) -> Result<(), RuntimeError> {
+        let [a, b, c, d] = number.to_ne_bytes();
+        self.write(&[b'l', a, b, c, d])?;
+        self.expect(ToChild::Placed)
+    }
+
     /// Child: hands the terminal's controlling end over.
     pub(crate) fn send_terminal(&self, terminal: &OwnedFd) -> Result<(), RuntimeError> {
         let fds = [terminal.as_fd()];
@@ -149,6 +165,10 @@ impl Channel {
             (None, _) => FromChild::Closed,
             (Some((b'r', _)), _) => FromChild::Ready,
             (Some((b'h', _)), _) => FromChild::Hooks,
+            (Some((b'c', _)), _) => FromChild::Clocks,
+            (Some((b'l', &[a, b, c, d])), _) => {
+                FromChild::Listener(i32::from_ne_bytes([a, b, c, d]))
+            }
             (Some((b't', _)), Some(fd)) => FromChild::Terminal(fd),
             (Some((b'e', json)), _) => FromChild::Failed(decode_failure(json)),
             _ => return Err(RuntimeError::InitVanished),

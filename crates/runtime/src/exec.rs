@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use oci::runtime::Process;
+use oci::runtime::{Process, Seccomp};
 use rustix::{
     fs::{Mode, OFlags},
     process::PidfdFlags,
@@ -16,11 +16,13 @@ use rustix::{
 use sys::clone::Birth;
 
 use crate::{
+    affinity::Affinity,
     cgroup::Cgroup,
     channel::{Channel, ToChild},
     error::RuntimeError,
     init::become_root,
     launch::Running,
+    listener::Agent,
     namespace::NamespaceKind,
     parent::{Conversation, Nascent, open_host_proc, to_pid},
     process::{Filter, ProcessPlan},
@@ -46,6 +48,10 @@ pub struct ExecLaunch<'a> {
     pub console_size: Option<(u16, u16)>,
     /// How many descriptors from 3 up the process inherits.
     pub inherited: u32,
+    /// The container's policy: flags and listener of its filter.
+    pub policy: Option<&'a Seccomp>,
+    /// Who answers the listener of the filter.
+    pub agent: Option<Agent>,
 }
 
 /// The namespaces of a process that are not the caller's.
@@ -118,9 +124,10 @@ fn identity(namespace: &File) -> Result<(u64, u64), RuntimeError> {
 /// As for [`crate::create`] and [`crate::Created::start`].
 pub fn exec(launch: ExecLaunch<'_>) -> Result<(Running, Option<OwnedFd>), RuntimeError> {
     let process = launch.process;
-    let mut plan = ProcessPlan::new(process, Filter::plan(launch.seccomp, None)?, None)?;
+    let mut plan = ProcessPlan::new(process, Filter::plan(launch.seccomp, launch.policy)?, None)?;
     plan.set_inherited(launch.inherited);
     let limits = plan.limits();
+    let affinity = Affinity::plan(process.exec_cpu_affinity.as_ref())?;
     let target = Target::find(launch.init_pid)?;
     let host_proc = open_host_proc()?;
     let pid_namespace = target.pid_namespace.as_ref().map(AsFd::as_fd);
@@ -138,14 +145,22 @@ pub fn exec(launch: ExecLaunch<'_>) -> Result<(Running, Option<OwnedFd>), Runtim
             Ok(never) => match never {},
         }
     })?;
-    nascent.place(launch.cgroup, |pid| {
-        if target.is_user_namespace_joined() {
-            limits.apply(pid)?;
-        }
-        limits.apply_oom_score(pid)
+    nascent.place(
+        launch.cgroup,
+        |pid| {
+            if target.is_user_namespace_joined() {
+                limits.apply(pid)?;
+            }
+            affinity.apply_initial(pid)?;
+            limits.apply_oom_score(pid)
+        },
+        |pid| affinity.apply_last(pid),
+    )?;
+    let terminal = nascent.converse(&mut Conversation {
+        on_hooks: &mut |_| Err(RuntimeError::InitVanished),
+        on_clocks: &mut |_| Err(RuntimeError::InitVanished),
+        agent: launch.agent.as_ref(),
     })?;
-    let terminal = nascent
-        .converse(&mut Conversation { on_hooks: &mut |_| Err(RuntimeError::InitVanished) })?;
     let (pid, pidfd) = nascent.release()?;
     Ok((Running { pid, pidfd, mounts: None }, terminal))
 }
@@ -181,10 +196,11 @@ impl Entrant<'_> {
         if !self.target.is_user_namespace_joined() {
             process.limit_self()?;
         }
-        process.confine(self.host_proc.as_fd())?;
+        process.confine(self.host_proc.as_fd(), channel)?;
         let program = process.find_program()?;
+        process.load_listening_filter(channel)?;
         channel.ready()?;
         channel.expect(ToChild::Start)?;
-        Err(process.execute(&program))
+        Err(process.execute(&program, channel))
     }
 }

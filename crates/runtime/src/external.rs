@@ -108,7 +108,7 @@ impl External {
         let point = self.mount_point();
         let fail = |e| RuntimeError::system("mount root at", point.display(), e);
         fs::create_dir_all(&point).map_err(fail)?;
-        let root = mount_plan::RootPlan::new(launch.spec, launch.rootfs)?;
+        let root = mount_plan::RootPlan::new(launch.spec, launch.rootfs, None)?;
         let target = File::open(&point).map_err(fail)?;
         tree::attach(root.mount.as_fd(), target.as_fd()).map_err(|e| fail(e.into()))
     }

@@ -62,8 +62,18 @@ pub fn state(spec: &Spec, id: &str, bundle: &Path, status: &str, pid: Option<i32
 /// # Errors
 /// [`RuntimeError::Hook`] when one cannot be run, fails, or takes longer than its timeout.
 pub fn run_all(point: Point, hooks: &[Hook], state: &State) -> Result<(), RuntimeError> {
+    run_all_with(point, hooks, state, None)
+}
+
+/// As [`run_all`]; hooks that give no environment get `inherited` instead of the caller's.
+pub(crate) fn run_all_with(
+    point: Point,
+    hooks: &[Hook],
+    state: &State,
+    inherited: Option<&[String]>,
+) -> Result<(), RuntimeError> {
     hooks.iter().try_for_each(|hook| {
-        run(hook, state).map_err(|outcome| RuntimeError::Hook {
+        run(hook, state, inherited).map_err(|outcome| RuntimeError::Hook {
             point: point.name(),
             path: hook.path.clone(),
             outcome,
@@ -71,14 +81,21 @@ pub fn run_all(point: Point, hooks: &[Hook], state: &State) -> Result<(), Runtim
     })
 }
 
-fn run(hook: &Hook, state: &State) -> Result<(), String> {
+/// The hook's own, else `inherited`; `None`: the caller's.
+fn environment<'a>(hook: &'a Hook, inherited: Option<&'a [String]>) -> Option<&'a [String]> {
+    if hook.env.is_empty() { inherited } else { Some(&hook.env) }
+}
+
+fn run(hook: &Hook, state: &State, inherited: Option<&[String]>) -> Result<(), String> {
     use std::os::unix::process::CommandExt;
     let mut command = Command::new(&hook.path);
     if let Some((name, rest)) = hook.args.split_first() {
         command.arg0(name).args(rest);
     }
-    command.env_clear();
-    command.envs(hook.env.iter().filter_map(|entry| entry.split_once('=')));
+    if let Some(env) = environment(hook, inherited) {
+        command.env_clear();
+        command.envs(env.iter().filter_map(|entry| entry.split_once('=')));
+    }
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().map_err(|e| e.to_string())?;
     let document = serde_json::to_vec(state).map_err(|e| e.to_string())?;

@@ -74,7 +74,8 @@ impl Init {
         rustix::process::umask(Mode::empty());
         set_names(self.hostname.as_deref(), self.domainname.as_deref())?;
         if namespaces.is_fresh(NamespaceKind::Time) {
-            enter_time_namespace(&host_proc, &self.time_offsets)?;
+            let creator = self.has_mappings.then_some(channel);
+            enter_time_namespace(&host_proc, &self.time_offsets, creator)?;
         }
         let setting = Setting { cwd: process.cwd(), host_proc: host_proc.as_fd() };
         let root = contents.assemble(&setting)?;
@@ -110,13 +111,20 @@ impl Init {
         if !namespaces.is_own(NamespaceKind::User) {
             process.limit_self()?;
         }
-        process.confine(host_proc.as_fd())?;
+        process.confine(host_proc.as_fd(), channel)?;
         let program = process.find_program()?;
+        process.load_listening_filter(channel)?;
         channel.ready()?;
         let late = gate.wait(channel, &host_proc)?;
         state.status = "created".to_owned();
-        let error = match hook::run_all(Point::StartContainer, &hooks.start_container, &state) {
-            Ok(()) => process.execute(&program),
+        let started = hook::run_all_with(
+            Point::StartContainer,
+            &hooks.start_container,
+            &state,
+            Some(process.environment()),
+        );
+        let error = match started {
+            Ok(()) => process.execute(&program, channel),
             Err(error) => error,
         };
         if let Some(fifo) = late {
@@ -186,19 +194,29 @@ fn set_names(hostname: Option<&str>, domainname: Option<&str>) -> Result<(), Run
     Ok(())
 }
 
-/// Makes a time namespace, sets its clocks while nobody is inside, and enters it.
+/// As `timens_offsets` has it.
+pub(crate) fn clock_text(offsets: &BTreeMap<String, TimeOffset>) -> String {
+    offsets
+        .iter()
+        .map(|(clock, offset)| format!("{clock} {} {}\n", offset.secs, offset.nanosecs))
+        .collect()
+}
+
+/// Makes a time namespace, sets its clocks while nobody is inside, and enters it. In a user
+/// namespace the file is not the process's to write: then the creator does it.
 fn enter_time_namespace(
     host_proc: &OwnedFd,
     offsets: &BTreeMap<String, TimeOffset>,
+    creator: Option<&Channel>,
 ) -> Result<(), RuntimeError> {
     let fail = |e: Errno| RuntimeError::system("set up", "time namespace", e);
     sys::process::unshare_namespaces(libc::CLONE_NEWTIME)
         .map_err(|e| RuntimeError::system("unshare", "time namespace", e))?;
-    if !offsets.is_empty() {
-        let text: String = offsets
-            .iter()
-            .map(|(clock, offset)| format!("{clock} {} {}\n", offset.secs, offset.nanosecs))
-            .collect();
+    if let (Some(creator), false) = (creator, offsets.is_empty()) {
+        creator.ask_for_clocks()?;
+        creator.expect(ToChild::Placed)?;
+    } else if !offsets.is_empty() {
+        let text = clock_text(offsets);
         let flags = OFlags::WRONLY | OFlags::CLOEXEC;
         let file = rustix::fs::openat(host_proc, "self/timens_offsets", flags, Mode::empty())
             .map_err(fail)?;

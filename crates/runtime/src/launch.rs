@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use oci::runtime::{IdMapping, Spec};
+use oci::runtime::Spec;
 use sys::clone::Birth;
 use types::RootFilesystem;
 
@@ -17,7 +17,10 @@ use crate::{
     entry::{Entry, HostGuard, HostRoot, RootChange},
     error::RuntimeError,
     hook::{self, Point},
-    init::{Gate, Init},
+    id_map::{IdMaps, RootOwners, lines},
+    init::{Gate, Init, clock_text},
+    listener::Agent,
+    memory_policy::Policy,
     mount_plan::{self, RootPlan},
     namespace::{NamespaceKind, Namespaces},
     parent::{Conversation, Nascent, open_host_proc},
@@ -61,6 +64,8 @@ pub struct Launch<'a> {
 pub struct Extras {
     /// How the root becomes `/`.
     pub root_change: RootChange,
+    /// Who owns the root's files.
+    pub root_owners: RootOwners,
     /// How many descriptors from 3 up the process inherits.
     pub inherited: u32,
 }
@@ -132,9 +137,18 @@ fn create_at_gate(launch: Launch<'_>, gate: Gate) -> Result<Created, RuntimeErro
     let mut plan = ProcessPlan::new(process, filter, personality)?;
     let entry = Entry::plan(&namespaces, launch.extras.root_change, launch.rootfs)?;
     let guard = HostGuard::new(&entry, launch.rootfs)?;
-    let contents =
-        plan_contents(spec, (launch.rootfs, entry), launch.init_binary, cgroup, &namespaces)?;
+    let contents = Filling {
+        rootfs: launch.rootfs,
+        owners: launch.extras.root_owners,
+        init_binary: launch.init_binary,
+        cgroup,
+        namespaces: &namespaces,
+    }
+    .plan(spec, entry)?;
     plan.set_orphan(launch.orphan);
+    plan.set_memory_policy(
+        linux.and_then(|l| l.memory_policy.as_ref()).map(Policy::parse).transpose()?,
+    );
     plan.set_inherited(launch.extras.inherited);
     if launch.init_binary.is_some() {
         plan.prepend(&[mount_plan::INIT_DESTINATION, "--"]);
@@ -177,6 +191,11 @@ fn create_at_gate(launch: Launch<'_>, gate: Gate) -> Result<Created, RuntimeErro
         in_user_namespace,
         mappings,
         hooks: spec.hooks.clone().unwrap_or_default(),
+        clocks: linux.map(|l| clock_text(&l.time_offsets)).unwrap_or_default(),
+        agent: Agent::of(
+            linux.and_then(|l| l.seccomp.as_ref()),
+            hook::state(spec, id, bundle, "creating", None),
+        ),
         state: &|status, pid| hook::state(spec, id, bundle, status, pid),
     };
     match settling.settle(init) {
@@ -200,26 +219,37 @@ struct Settling<'a> {
     in_user_namespace: bool,
     mappings: Option<Mappings>,
     hooks: oci::runtime::Hooks,
+    clocks: String,
+    agent: Option<Agent>,
     state: &'a dyn Fn(&str, Option<i32>) -> oci::runtime::State,
 }
 
 impl Settling<'_> {
     /// Puts it in its place and serves it until it waits at the gate.
     fn settle(self, init: Nascent) -> Result<Created, RuntimeError> {
-        let Self { cgroup, limits, mappings, hooks, state, .. } = self;
-        init.place(cgroup, |pid| {
-            limits.apply_oom_score(pid)?;
-            if self.in_user_namespace {
-                limits.apply(pid)?;
-            }
-            mappings.as_ref().map_or(Ok(()), |m| m.write(pid))
-        })?;
+        let Self { cgroup, limits, mappings, hooks, clocks, agent, state, .. } = self;
+        init.place(
+            cgroup,
+            |pid| {
+                limits.apply_oom_score(pid)?;
+                if self.in_user_namespace {
+                    limits.apply(pid)?;
+                }
+                mappings.as_ref().map_or(Ok(()), |m| m.write(pid))
+            },
+            |_| Ok(()),
+        )?;
         let terminal = init.converse(&mut Conversation {
             on_hooks: &mut |pid| {
                 let state = state("creating", Some(pid));
                 hook::run_all(Point::Prestart, &hooks.prestart, &state)?;
                 hook::run_all(Point::CreateRuntime, &hooks.create_runtime, &state)
             },
+            on_clocks: &mut |pid| {
+                let path = format!("/proc/{pid}/timens_offsets");
+                std::fs::write(&path, &clocks).map_err(|e| RuntimeError::system("write", path, e))
+            },
+            agent: agent.as_ref(),
         })?;
         let path = format!("/proc/{}/ns/mnt", init.pid);
         let mounts =
@@ -230,34 +260,45 @@ impl Settling<'_> {
     }
 }
 
-fn plan_contents(
-    spec: &Spec,
-    (rootfs, entry): (&RootFilesystem, Entry),
-    init_binary: Option<&Path>,
-    cgroup: &Cgroup,
-    namespaces: &Namespaces,
-) -> Result<Contents, RuntimeError> {
-    let root = RootPlan::new(spec, rootfs)?;
-    let mut mounts = mount_plan::plan(spec, &root)?;
-    if let Some(path) = init_binary {
-        mounts.push(mount_plan::plan_init_binary(path)?);
+/// What a root's contents come from besides the configuration.
+struct Filling<'a> {
+    rootfs: &'a RootFilesystem,
+    owners: RootOwners,
+    init_binary: Option<&'a Path>,
+    cgroup: &'a Cgroup,
+    namespaces: &'a Namespaces,
+}
+
+impl Filling<'_> {
+    fn plan(&self, spec: &Spec, entry: Entry) -> Result<Contents, RuntimeError> {
+        let namespaces = self.namespaces;
+        let maps = IdMaps::plan(spec, namespaces)?;
+        let owners = match self.owners {
+            RootOwners::Host => None,
+            RootOwners::Mapped => maps.of_container()?,
+        };
+        let root = RootPlan::new(spec, self.rootfs, owners.as_ref().map(AsFd::as_fd))?;
+        let mut mounts = mount_plan::plan(spec, &root, &maps)?;
+        if let Some(path) = self.init_binary {
+            mounts.push(mount_plan::plan_init_binary(path, &maps)?);
+        }
+        let linux = spec.linux.as_ref();
+        sysctl::check(linux.map(|l| &l.sysctl), namespaces)?;
+        let shows_cgroups = mounts.iter().any(|m| matches!(m.origin, mount_plan::Origin::Cgroup));
+        Ok(Contents {
+            root,
+            entry,
+            mounts,
+            devices: device::plan(spec, namespaces.is_own(NamespaceKind::User))?,
+            masked: linux.map(|l| l.masked_paths.clone()).unwrap_or_default(),
+            readonly: linux.map(|l| l.readonly_paths.clone()).unwrap_or_default(),
+            cgroups: if shows_cgroups {
+                CgroupView::plan(self.cgroup, namespaces.is_own(NamespaceKind::Cgroup))?
+            } else {
+                CgroupView::empty()
+            },
+        })
     }
-    let linux = spec.linux.as_ref();
-    sysctl::check(linux.map(|l| &l.sysctl), namespaces)?;
-    let shows_cgroups = mounts.iter().any(|m| matches!(m.origin, mount_plan::Origin::Cgroup));
-    Ok(Contents {
-        root,
-        entry,
-        mounts,
-        devices: device::plan(spec, namespaces.is_own(NamespaceKind::User))?,
-        masked: linux.map(|l| l.masked_paths.clone()).unwrap_or_default(),
-        readonly: linux.map(|l| l.readonly_paths.clone()).unwrap_or_default(),
-        cgroups: if shows_cgroups {
-            CgroupView::plan(cgroup, namespaces.is_own(NamespaceKind::Cgroup))?
-        } else {
-            CgroupView::empty()
-        },
-    })
 }
 
 /// Refuses what would otherwise be passed over in silence.
@@ -276,6 +317,9 @@ fn refuse_unbuilt(spec: &Spec, namespaces: &Namespaces) -> Result<(), RuntimeErr
     }
     if linux.intel_rdt.as_ref().is_some_and(|rdt| !rdt.is_null()) {
         return Err(RuntimeError::Unsupported { feature: "linux.intelRdt" });
+    }
+    if !linux.net_devices.is_empty() {
+        return Err(RuntimeError::Unsupported { feature: "linux.netDevices" });
     }
     Ok(())
 }
@@ -329,10 +373,6 @@ impl Mappings {
         }
         Ok(())
     }
-}
-
-fn lines(mappings: &[IdMapping]) -> String {
-    mappings.iter().map(|m| format!("{} {} {}\n", m.container_id, m.host_id, m.size)).collect()
 }
 
 impl Created {

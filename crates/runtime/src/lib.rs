@@ -13,6 +13,7 @@
 //!
 //! Source: opencontainers runtime-spec 1.2; behaviour where the specification is silent is runc's.
 
+mod affinity;
 mod capability;
 pub mod cgroup;
 mod cgroup_view;
@@ -27,8 +28,11 @@ pub mod external;
 pub mod fifo;
 mod home;
 pub mod hook;
+mod id_map;
 mod init;
 mod launch;
+mod listener;
+mod memory_policy;
 mod mount_options;
 mod mount_plan;
 mod namespace;
@@ -44,11 +48,14 @@ mod sysctl;
 mod terminal;
 mod tree;
 
-pub use capability::NAMES as CAPABILITY_NAMES;
+pub use affinity::cpu_mask;
+pub use capability::{NAMES as CAPABILITY_NAMES, unknown as unknown_capabilities};
 pub use entry::{HostRoot, RootChange};
 pub use error::{Errno, RuntimeError, RuntimeErrorKind, exec_failure, start_failure};
 pub use exec::{ExecLaunch, exec};
+pub use id_map::RootOwners;
 pub use launch::{Created, Extras, Launch, Orphan, Running, create, create_behind_fifo};
+pub use listener::Agent;
 pub use namespace::{NamespaceKind, Namespaces};
 pub use oci_runtime::{Native, OciRuntime, Pending};
 pub use stdio::Stdio;

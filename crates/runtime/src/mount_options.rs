@@ -18,6 +18,8 @@ pub(crate) struct Options {
     pub(crate) propagation: Vec<(u64, Scope)>,
     /// For the file system: a word, or a word and a value.
     pub(crate) data: Vec<(String, Option<String>)>,
+    /// Shown with other owners.
+    pub(crate) id_map: Option<Scope>,
     /// Fill a tmpfs with what it hides.
     pub(crate) copy_up: bool,
 }
@@ -39,15 +41,22 @@ impl Options {
             options.bind = Some(Bind::Tree);
         }
         if !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
-            return Err(RuntimeError::Unsupported { feature: "an id-mapped mount" });
+            options.id_map = Some(Scope::Mount);
         }
         for option in &mount.options {
-            options.add(option)?;
+            options.add(option);
+        }
+        if options.id_map.is_some() && options.bind.is_none() {
+            return Err(RuntimeError::field(
+                "mounts.options",
+                &mount.destination,
+                "only bind mounts can be id-mapped",
+            ));
         }
         Ok(options)
     }
 
-    fn add(&mut self, option: &str) -> Result<(), RuntimeError> {
+    fn add(&mut self, option: &str) {
         if let Some((set, clear)) = attribute(option) {
             change(&mut self.attributes, set, clear);
         } else if let Some((set, clear)) = option.strip_prefix('r').and_then(attribute) {
@@ -60,16 +69,14 @@ impl Options {
                 "rbind" => self.bind = Some(Bind::Tree),
                 "defaults" | "" | "async" | "silent" | "loud" | "remount" | "nofail" => {}
                 "tmpcopyup" => self.copy_up = true,
-                "idmap" | "ridmap" => {
-                    return Err(RuntimeError::Unsupported { feature: "an id-mapped mount" });
-                }
+                "idmap" => self.id_map = Some(Scope::Mount),
+                "ridmap" => self.id_map = Some(Scope::Tree),
                 other => self.data.push(match other.split_once('=') {
                     Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
                     None => (other.to_owned(), None),
                 }),
             }
         }
-        Ok(())
     }
 
     /// The value of a file system option.

@@ -4,7 +4,7 @@
 //! needs neither the host's paths nor (in a user namespace) permission to walk them, and a source
 //! that is replaced meanwhile changes nothing.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use oci::runtime::{Mount, Spec};
 use rustix::{
@@ -14,11 +14,12 @@ use rustix::{
         fsconfig_set_string, fsmount, fsopen,
     },
 };
-use sys::mount::{Attributes, Scope, set_attributes};
+use sys::mount::{Attributes, Scope, map_ids, set_attributes};
 use types::RootFilesystem;
 
 use crate::{
     error::{Errno, RuntimeError},
+    id_map::IdMaps,
     mount_options::{self, Bind, Options},
     tree,
 };
@@ -61,7 +62,11 @@ impl PlannedMount {
         move |e| RuntimeError::Mount { origin, destination, step, source: e.into() }
     }
 
-    fn new(mount: &Mount, default_propagation: (u64, Scope)) -> Result<Self, RuntimeError> {
+    fn new(
+        mount: &Mount,
+        default_propagation: (u64, Scope),
+        maps: &IdMaps,
+    ) -> Result<Self, RuntimeError> {
         if !mount.destination.starts_with('/') && mount.destination.is_empty() {
             return Err(RuntimeError::field("mounts.destination", "", "must not be empty"));
         }
@@ -81,6 +86,12 @@ impl PlannedMount {
                 options.propagation.push(default_propagation);
             }
             planned.origin = planned.open_source(reach)?;
+            if let (Some(scope), Origin::Bind { mount: copy, .. }) =
+                (options.id_map, &planned.origin)
+            {
+                let mappings = maps.of_mount(mount)?;
+                map_ids(copy.as_fd(), scope, mappings.as_fd()).map_err(planned.fail("map ids"))?;
+            }
         } else if kind == "cgroup" || kind == "cgroup2" {
             planned.origin = Origin::Cgroup;
         }
@@ -107,8 +118,12 @@ impl PlannedMount {
 }
 
 /// All mounts of the configuration, in order.
-pub(crate) fn plan(spec: &Spec, root: &RootPlan) -> Result<Vec<PlannedMount>, RuntimeError> {
-    spec.mounts.iter().map(|m| PlannedMount::new(m, root.bind_propagation())).collect()
+pub(crate) fn plan(
+    spec: &Spec,
+    root: &RootPlan,
+    maps: &IdMaps,
+) -> Result<Vec<PlannedMount>, RuntimeError> {
+    spec.mounts.iter().map(|m| PlannedMount::new(m, root.bind_propagation(), maps)).collect()
 }
 
 /// The init helper, bound read-only where Docker has it.
@@ -123,8 +138,11 @@ pub(crate) fn init_mount(path: &std::path::Path) -> Mount {
 }
 
 /// The init helper's mount, opened.
-pub(crate) fn plan_init_binary(path: &std::path::Path) -> Result<PlannedMount, RuntimeError> {
-    PlannedMount::new(&init_mount(path), (libc::MS_PRIVATE, Scope::Mount))
+pub(crate) fn plan_init_binary(
+    path: &std::path::Path,
+    maps: &IdMaps,
+) -> Result<PlannedMount, RuntimeError> {
+    PlannedMount::new(&init_mount(path), (libc::MS_PRIVATE, Scope::Mount), maps)
 }
 
 /// Where Docker's init helper is in a container.
@@ -139,11 +157,15 @@ pub(crate) struct RootPlan {
 }
 
 impl RootPlan {
-    /// Mounts it.
-    pub(crate) fn new(spec: &Spec, root: &RootFilesystem) -> Result<Self, RuntimeError> {
+    /// Mounts it, with its owners mapped if there are mappings.
+    pub(crate) fn new(
+        spec: &Spec,
+        root: &RootFilesystem,
+        owners: Option<BorrowedFd<'_>>,
+    ) -> Result<Self, RuntimeError> {
         let text = spec.linux.as_ref().and_then(|l| l.rootfs_propagation.as_deref());
         Ok(Self {
-            mount: mount_root(root)?,
+            mount: mount_root(root, owners)?,
             is_readonly: spec.root.as_ref().is_some_and(|r| r.readonly),
             propagation: mount_options::root_propagation(text)?,
         })
@@ -159,7 +181,10 @@ impl RootPlan {
     }
 }
 
-fn mount_root(root: &RootFilesystem) -> Result<OwnedFd, RuntimeError> {
+fn mount_root(
+    root: &RootFilesystem,
+    owners: Option<BorrowedFd<'_>>,
+) -> Result<OwnedFd, RuntimeError> {
     match root {
         RootFilesystem::Directory { path } => {
             let fail = |e| RuntimeError::system("open root", path.display(), e);
@@ -172,6 +197,10 @@ fn mount_root(root: &RootFilesystem) -> Result<OwnedFd, RuntimeError> {
             .map_err(fail)?;
             let mount = tree::clone_mount(directory.as_fd(), Bind::Tree).map_err(fail)?;
             isolate(&mount)?;
+            if let Some(owners) = owners {
+                map_ids(mount.as_fd(), Scope::Mount, owners)
+                    .map_err(|e| RuntimeError::system("map ids of root", path.display(), e))?;
+            }
             Ok(mount)
         }
         RootFilesystem::Overlay { lower, upper, work, is_volatile } => {
@@ -188,12 +217,16 @@ fn mount_root(root: &RootFilesystem) -> Result<OwnedFd, RuntimeError> {
             };
             // overlayfs wants an upper or two lower directories; a single one is its own view.
             if let (None, [only]) = (upper, lower.as_slice()) {
-                return mount_root(&RootFilesystem::Directory { path: only.clone() });
+                return mount_root(&RootFilesystem::Directory { path: only.clone() }, owners);
             }
             let (upper, work) = upper.unzip();
             let is_volatile = *is_volatile;
-            sys::overlay::mount(&sys::overlay::Overlay { lower, upper, work, is_volatile })
-                .map_err(|e| RuntimeError::system("mount", "overlay", e))
+            let overlay = sys::overlay::Overlay { lower, upper, work, is_volatile };
+            match owners {
+                None => sys::overlay::mount(&overlay),
+                Some(owners) => sys::overlay::mount_mapped(&overlay, owners),
+            }
+            .map_err(|e| RuntimeError::system("mount", "overlay", e))
         }
     }
 }

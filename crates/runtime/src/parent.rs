@@ -16,6 +16,7 @@ use crate::{
     cgroup::Cgroup,
     channel::{Channel, FromChild, ToChild},
     error::RuntimeError,
+    listener::Agent,
     namespace::NamespaceKind,
 };
 
@@ -43,6 +44,10 @@ pub(crate) struct Nascent {
 pub(crate) struct Conversation<'a> {
     /// Runs the hooks that belong to the creator.
     pub(crate) on_hooks: &'a mut dyn FnMut(i32) -> Result<(), RuntimeError>,
+    /// Sets the clocks of the child's new time namespace.
+    pub(crate) on_clocks: &'a mut dyn FnMut(i32) -> Result<(), RuntimeError>,
+    /// Gets a seccomp listener.
+    pub(crate) agent: Option<&'a Agent>,
 }
 
 impl Nascent {
@@ -74,14 +79,16 @@ impl Nascent {
         Ok(Self { pid: child.pid, pidfd: Some(child.pidfd), channel })
     }
 
-    /// Puts the child into its cgroup and lets it go on.
+    /// Puts the child into its cgroup and lets it go on. `prepare` comes before, `complete` after.
     pub(crate) fn place(
         &self,
         cgroup: &Cgroup,
         prepare: impl FnOnce(i32) -> Result<(), RuntimeError>,
+        complete: impl FnOnce(i32) -> Result<(), RuntimeError>,
     ) -> Result<(), RuntimeError> {
         let placed = prepare(self.pid)
             .and_then(|()| cgroup.add_newborn(self.pid).map_err(RuntimeError::from))
+            .and_then(|()| complete(self.pid))
             .and_then(|()| self.channel.tell(ToChild::Placed));
         // A child that has failed is gone or hangs up: its own words say why.
         placed.map_err(|error| self.last_words().unwrap_or(error))
@@ -117,6 +124,16 @@ impl Nascent {
                 FromChild::Terminal(fd) => terminal = Some(fd),
                 FromChild::Hooks => {
                     (conversation.on_hooks)(self.pid)?;
+                    self.channel.tell(ToChild::Placed)?;
+                }
+                FromChild::Clocks => {
+                    (conversation.on_clocks)(self.pid)?;
+                    self.channel.tell(ToChild::Placed)?;
+                }
+                FromChild::Listener(number) => {
+                    let agent = conversation.agent.ok_or(RuntimeError::InitVanished)?;
+                    let pidfd = self.pidfd().ok_or(RuntimeError::InitVanished)?;
+                    agent.send((self.pid, pidfd), number)?;
                     self.channel.tell(ToChild::Placed)?;
                 }
                 FromChild::Ready => return Ok(terminal),

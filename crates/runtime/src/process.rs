@@ -16,8 +16,10 @@ use rustix::{
 
 use crate::{
     capability,
+    channel::Channel,
     error::{Errno, RuntimeError},
     launch::Orphan,
+    memory_policy::Policy,
     seccomp,
 };
 
@@ -26,6 +28,7 @@ use crate::{
 pub(crate) struct Filter {
     program: Vec<u8>,
     flags: u64,
+    has_listener: bool,
 }
 
 impl Filter {
@@ -35,17 +38,23 @@ impl Filter {
         policy: Option<&Seccomp>,
     ) -> Result<Option<Self>, RuntimeError> {
         let flags = seccomp::load_flags(policy)?;
+        let listening = policy.filter(|policy| seccomp::asks_listener(policy));
+        listening.map_or(Ok(()), seccomp::check_listener)?;
         let program = match (compiled, policy) {
             (Some(bytes), _) => bytes.to_vec(),
-            (None, Some(policy)) => seccomp::compile(policy)?,
+            (None, Some(policy)) => seccomp::compile_listening(policy)?,
             (None, None) => return Ok(None),
         };
-        Ok(Some(Self { program, flags }))
+        Ok(Some(Self { program, flags, has_listener: listening.is_some() }))
     }
 
-    fn load(&self) -> Result<(), RuntimeError> {
-        sys::seccomp::load(&self.program, self.flags)
-            .map_err(|e| RuntimeError::system("load", "seccomp filter", e))
+    fn load(&self, channel: &Channel) -> Result<(), RuntimeError> {
+        let fail = |e| RuntimeError::system("load", "seccomp filter", e);
+        if !self.has_listener {
+            return sys::seccomp::load(&self.program, self.flags).map_err(fail);
+        }
+        let number = sys::seccomp::load_with_listener(&self.program, self.flags).map_err(fail)?;
+        channel.hand_listener(number)
     }
 }
 
@@ -99,6 +108,7 @@ pub(crate) struct ProcessPlan {
     selinux_label: Option<String>,
     io_priority: Option<(u32, u32)>,
     scheduling: Option<sys::process::Scheduling>,
+    memory_policy: Option<Policy>,
     persona: Option<u64>,
     filter: Option<Filter>,
     orphan: Orphan,
@@ -129,6 +139,7 @@ impl ProcessPlan {
             selinux_label: present(process.selinux_label.as_ref()),
             io_priority: process.io_priority.as_ref().map(io_priority).transpose()?,
             scheduling: process.scheduler.as_ref().map(crate::scheduler::parse).transpose()?,
+            memory_policy: None,
             persona: personality.map(persona).transpose()?,
             filter,
             orphan: Orphan::Lives,
@@ -141,6 +152,11 @@ impl ProcessPlan {
         self.orphan = orphan;
     }
 
+    /// Chooses where its memory is.
+    pub(crate) fn set_memory_policy(&mut self, policy: Option<Policy>) {
+        self.memory_policy = policy;
+    }
+
     /// Lets the program have that many descriptors from 3 up.
     pub(crate) fn set_inherited(&mut self, count: u32) {
         self.inherited = count;
@@ -149,6 +165,11 @@ impl ProcessPlan {
     /// Puts words before the command, as `--init` does.
     pub(crate) fn prepend(&mut self, words: &[&str]) {
         self.args.splice(0..0, words.iter().map(|w| (*w).to_owned()));
+    }
+
+    /// The environment of the program.
+    pub(crate) fn environment(&self) -> &[String] {
+        &self.env
     }
 
     /// The working directory as configured.
@@ -201,7 +222,11 @@ impl ProcessPlan {
 
     /// Child: labels, priorities, the filter (when it must be early), ids and capabilities,
     /// working directory. `host_proc` is the host's procfs, which the container cannot forge.
-    pub(crate) fn confine(&mut self, host_proc: BorrowedFd<'_>) -> Result<(), RuntimeError> {
+    pub(crate) fn confine(
+        &mut self,
+        host_proc: BorrowedFd<'_>,
+        channel: &Channel,
+    ) -> Result<(), RuntimeError> {
         self.apply_labels(host_proc)?;
         if self.no_new_privileges {
             rustix::thread::set_no_new_privs(true)
@@ -214,7 +239,7 @@ impl ProcessPlan {
         self.complete_environment();
         // As late as privileges allow: policies may be narrower than what is needed above.
         if let (Some(filter), false) = (&self.filter, self.no_new_privileges) {
-            filter.load()?;
+            filter.load(channel)?;
         }
         self.change_identity()?;
         if !entered {
@@ -263,7 +288,7 @@ impl ProcessPlan {
             sys::process::set_scheduling(scheduling)
                 .map_err(|e| RuntimeError::system("set", "scheduler", e))?;
         }
-        Ok(())
+        self.memory_policy.as_ref().map_or(Ok(()), Policy::apply)
     }
 
     /// Tries to enter the working directory with full privileges; a directory that only the user
@@ -309,7 +334,16 @@ impl ProcessPlan {
         Ok(())
     }
 
+    /// Of several values for one name the last counts, as with runc (an exec's option overrides
+    /// the configuration); most programs would take the first.
     fn complete_environment(&mut self) {
+        let mut seen = std::collections::HashSet::new();
+        let mut env: Vec<String> = std::mem::take(&mut self.env).into_iter().rev().collect();
+        env.retain(|entry| {
+            seen.insert(entry.split_once('=').map_or(entry.as_str(), |(name, _)| name).to_owned())
+        });
+        env.reverse();
+        self.env = env;
         if !self.env.iter().any(|entry| entry.starts_with("HOME=") && entry.len() > 5) {
             self.env.retain(|entry| !entry.starts_with("HOME="));
             self.env.push(format!("HOME={}", crate::home::of(self.uid.as_raw())));
@@ -321,11 +355,18 @@ impl ProcessPlan {
         crate::command::find(&self.args[0], &self.env)
     }
 
+    /// Child: loads a late filter whose listener the creator hands over: later it may be gone.
+    pub(crate) fn load_listening_filter(&self, channel: &Channel) -> Result<(), RuntimeError> {
+        match &self.filter {
+            Some(filter) if self.no_new_privileges && filter.has_listener => filter.load(channel),
+            _ => Ok(()),
+        }
+    }
+
     /// Child: loads a late filter and executes; comes back only with an error.
-    pub(crate) fn execute(&self, program: &CString) -> RuntimeError {
-        if let (Some(filter), true) = (&self.filter, self.no_new_privileges)
-            && let Err(error) = filter.load()
-        {
+    pub(crate) fn execute(&self, program: &CString, channel: &Channel) -> RuntimeError {
+        let late = self.filter.as_ref().filter(|f| self.no_new_privileges && !f.has_listener);
+        if let Some(Err(error)) = late.map(|filter| filter.load(channel)) {
             return error;
         }
         let (Ok(args), Ok(env)) = (to_c(&self.args), to_c(&self.env)) else {

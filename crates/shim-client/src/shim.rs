@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, os::fd::OwnedFd, path::Path, sync::Arc};
 
 use oci::runtime::LinuxResources;
 use shim_protocol::{
-    Answer, AttachStreams, ContainerStatus, ExecRequest, Hello, NamespaceFd, Request, StartRequest,
+    Answer, AttachStreams, ContainerStatus, ExecRequest, Hello, LogPosition, NamespaceFd, Request,
+    StartRequest,
 };
 use tokio::{net::UnixStream, process::Child, sync::oneshot};
 use types::ExecId;
@@ -148,8 +149,26 @@ impl Shim {
         streams: AttachStreams,
     ) -> Result<UnixStream, ShimError> {
         let (ours, theirs) = socket::stream_pair()?;
-        self.done(Request::Attach { exec, streams }, vec![theirs]).await?;
+        self.done(Request::Attach { exec, streams, after_log: false }, vec![theirs]).await?;
         Ok(ours)
+    }
+
+    /// Adds a stream to init that begins where the log ends now, for a client that reads the log
+    /// first; without a position, no log in files is written (or the shim is too old to tell).
+    ///
+    /// # Errors
+    /// [`ShimError::Failed`] when init does not run.
+    pub async fn attach_after_log(
+        &self,
+        streams: AttachStreams,
+    ) -> Result<(UnixStream, Option<LogPosition>), ShimError> {
+        let (ours, theirs) = socket::stream_pair()?;
+        let request = Request::Attach { exec: None, streams, after_log: true };
+        match self.call(request, vec![theirs]).await? {
+            Answer::Attached { log } => Ok((ours, log)),
+            Answer::Done => Ok((ours, None)),
+            _ => Err(ShimError::UnexpectedAnswer),
+        }
     }
 
     /// Adds a stream whose two ends exist already: one that a client was given before the start.
@@ -161,7 +180,7 @@ impl Shim {
         exec: Option<ExecId>,
         attachment: Attachment,
     ) -> Result<(), ShimError> {
-        let request = Request::Attach { exec, streams: attachment.streams };
+        let request = Request::Attach { exec, streams: attachment.streams, after_log: false };
         self.done(request, vec![attachment.socket]).await
     }
 

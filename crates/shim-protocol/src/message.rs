@@ -56,6 +56,10 @@ pub enum Request {
         exec: Option<ExecId>,
         /// Which streams.
         streams: AttachStreams,
+        /// Whether the client is given the log first: it then gets the unfinished lines, which
+        /// are in no log yet, and the answer is [`Answer::Attached`].
+        #[serde(default)]
+        after_log: bool,
     },
     /// Applies new limits to the running container's cgroup. [`Answer::Done`].
     Update {
@@ -172,24 +176,48 @@ pub struct AttachStreams {
     pub stderr: bool,
 }
 
-/// Where the container's output is kept.
+/// Where the container's output goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "driver")]
 pub enum LogTarget {
     /// Docker's `json-file`: one `{"log":…,"stream":…,"time":…}` per line.
-    JsonFile {
-        /// The current file; rotated ones get `.1`, `.2`, ... (newest first).
-        path: PathBuf,
-        /// Rotate before a message that finds the file at this size or above (Docker's rule:
-        /// a file may exceed it by one message); `None`: never.
-        max_size_bytes: Option<u64>,
-        /// How many files are kept, the current one included; at least 1.
-        max_files: u32,
-        /// Further attributes written into each line (`attrs`), from labels/env options.
-        attrs: BTreeMap<String, String>,
-    },
+    JsonFile(LogFile),
+    /// Docker's `local`: protobuf records.
+    Local(LogFile),
+    /// To a sink, by a `gantry-logger` of the container's own.
+    Sink(LogSink),
     /// Nothing is kept.
     None,
+}
+
+/// A log in files; rotated ones get `.1`, `.2`, ... (newest first).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogFile {
+    /// The current file.
+    pub path: PathBuf,
+    /// Rotate before a message that finds the file at this size or above (Docker's rule:
+    /// a file may exceed it by one message); `None`: never.
+    pub max_size_bytes: Option<u64>,
+    /// How many files are kept, the current one included; at least 1.
+    pub max_files: u32,
+    /// Further attributes written into each record, from labels, env and tag options.
+    pub attrs: BTreeMap<String, String>,
+    /// A program that compresses rotated files (`PROGRAM compress PATH INODE`).
+    #[serde(default)]
+    pub compressor: Option<PathBuf>,
+}
+
+/// A sink outside, with what `logs` reads beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogSink {
+    /// `gantry-logger`.
+    pub program: PathBuf,
+    /// Its configuration: JSON of its own (`container_log::sink::Configuration`).
+    pub configuration: String,
+    /// Whether the container waits for the sink, rather than messages being dropped.
+    pub is_blocking: bool,
+    /// A copy of the messages in the `local` format.
+    pub cache: Option<LogFile>,
 }
 
 /// The shim's answer to a [`Call`].
@@ -212,10 +240,25 @@ pub enum Answer {
         /// Its pid in the shim's pid namespace.
         pid: i32,
     },
+    /// Answers [`Request::Attach`] with `after_log`: the stream begins where the log is now. A
+    /// shim of an older engine answers [`Answer::Done`].
+    Attached {
+        /// `None`: there is no log in files.
+        log: Option<LogPosition>,
+    },
     /// Answers [`Request::Status`].
     Status(ContainerStatus),
     /// It could not be done.
     Failed(Failure),
+}
+
+/// A place in a log: every record before it has been written, none behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogPosition {
+    /// The file's.
+    pub inode: u64,
+    /// Bytes from its beginning.
+    pub offset: u64,
 }
 
 /// A failure, whole, as it crosses the process boundary.

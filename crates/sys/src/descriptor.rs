@@ -21,6 +21,15 @@ pub fn duplicate(raw: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(result) })
 }
 
+/// Whether the descriptor with the number `raw` is open and stays open in what is executed: one
+/// that a caller left to this program, not one that it opened itself.
+#[must_use]
+pub fn is_inheritable(raw: RawFd) -> bool {
+    // SAFETY: a number and an integer; an invalid number is refused by the kernel.
+    let flags = unsafe { libc::fcntl(raw, libc::F_GETFD) };
+    flags >= 0 && flags & libc::FD_CLOEXEC == 0
+}
+
 /// Moves `keep` to the descriptors from 3 up, in order, and closes every other one above the
 /// standard streams: what a program inherited by accident.
 ///

@@ -29,4 +29,5 @@ pub mod seccomp;
 pub mod signal;
 pub mod socket_queue;
 pub mod trash;
+pub mod user_namespace;
 pub mod xattr;

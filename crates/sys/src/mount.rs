@@ -48,6 +48,25 @@ pub fn set_attributes(
         propagation: attributes.propagation,
         userns_fd: 0,
     };
+    change(mount, scope, &arg)
+}
+
+/// Shows the owners of a mount that is attached nowhere yet as the mappings of a user namespace
+/// have them.
+///
+/// # Errors
+/// `mount_setattr`'s: among others `EINVAL` for a file system that cannot do that.
+pub fn map_ids(mount: BorrowedFd<'_>, scope: Scope, mappings: BorrowedFd<'_>) -> io::Result<()> {
+    let arg = libc::mount_attr {
+        attr_set: libc::MOUNT_ATTR_IDMAP,
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: u64::from(mappings.as_raw_fd().unsigned_abs()),
+    };
+    change(mount, scope, &arg)
+}
+
+fn change(mount: BorrowedFd<'_>, scope: Scope, arg: &libc::mount_attr) -> io::Result<()> {
     let flags = libc::AT_EMPTY_PATH | if scope == Scope::Tree { libc::AT_RECURSIVE } else { 0 };
     // SAFETY: the path is a C string, `arg` outlives the call and its size is passed.
     let result = unsafe {
@@ -56,7 +75,7 @@ pub fn set_attributes(
             mount.as_raw_fd(),
             c"".as_ptr(),
             flags,
-            std::ptr::from_ref(&arg),
+            std::ptr::from_ref(arg),
             std::mem::size_of::<libc::mount_attr>(),
         )
     };

@@ -134,6 +134,20 @@ pub fn set_personality(persona: u64) -> io::Result<()> {
     Ok(())
 }
 
+/// Sets the NUMA memory policy of the calling thread and of what it executes: mode with flags, and
+/// a mask of nodes.
+///
+/// # Errors
+/// `set_mempolicy`'s.
+pub fn set_memory_policy(mode: u32, nodes: &[u64]) -> io::Result<()> {
+    // The kernel takes the count to be one more than it is.
+    let bits = if nodes.is_empty() { 0 } else { nodes.len() * 64 + 1 };
+    let mask = if nodes.is_empty() { std::ptr::null() } else { nodes.as_ptr() };
+    // SAFETY: the mask has the length that is told and outlives the call, which only reads.
+    let result = unsafe { libc::syscall(libc::SYS_set_mempolicy, mode, mask, bits) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Parameters of `sched_setattr(2)`, as its structure has them.
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(C)]

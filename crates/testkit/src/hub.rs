@@ -8,7 +8,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{Engine, engine::binaries, poll::eventually_some};
+use crate::{Engine, Output, engine::binaries, poll::eventually_some};
 
 const USER: &str = "tester";
 const PASSWORD: &str = "correct horse battery";
@@ -56,14 +56,27 @@ impl Hub {
     #[track_caller]
     #[must_use]
     pub fn take(&self, engine: &Engine, image: &str, name: &str) -> String {
-        let (address, target) = (format!("127.0.0.1:{}", self.port), self.repository(name));
-        let login = ["login", "-u", USER, "--password-stdin", &address];
-        let _answer = engine.docker_with(&login, PASSWORD.as_bytes()).ok();
+        let target = self.repository(name);
         engine.ok(&["tag", image, &target]);
-        engine.ok(&["push", "-q", &target]);
-        engine.ok(&["logout", &address]);
+        let push = self.push(engine, &target);
+        assert!(push.code == 0, "{push:?}");
         engine.ok(&["rmi", &target]);
         target
+    }
+
+    /// Pushes an image by a name of this hub's, as its account.
+    ///
+    /// # Panics
+    /// When the account is refused.
+    #[track_caller]
+    #[must_use]
+    pub fn push(&self, engine: &Engine, name: &str) -> Output {
+        let address = format!("127.0.0.1:{}", self.port);
+        let login = ["login", "-u", USER, "--password-stdin", &address];
+        let _answer = engine.docker_with(&login, PASSWORD.as_bytes()).ok();
+        let push = engine.docker(&["push", "-q", name]);
+        engine.ok(&["logout", &address]);
+        push
     }
 
     /// Where its files are.

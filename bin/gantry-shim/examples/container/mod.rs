@@ -37,12 +37,13 @@ fn request(root: &Path, number: usize, script: &str) -> StartRequest {
         open_stdin: false,
         stdin_once: false,
         console_size: None,
-        log: LogTarget::JsonFile {
+        log: LogTarget::JsonFile(shim_protocol::LogFile {
             path: log_path(root, number),
             max_size_bytes: None,
             max_files: 1,
             attrs: BTreeMap::new(),
-        },
+            compressor: None,
+        }),
         bundle: root.to_owned(),
         external_runtime: None,
         init_binary: None,

@@ -22,6 +22,9 @@ use crate::poller::{Poller, Token, Watch};
 /// How much a client may lag behind before the process waits for it.
 pub const QUEUE_LIMIT_BYTES: usize = 1 << 20;
 
+/// Sent bytes that are kept at the front of a queue at most, more or less.
+const COMPACT_FROM_BYTES: usize = 256 << 10;
+
 /// How output is written to a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
@@ -120,13 +123,24 @@ impl Client {
     pub fn flush(&mut self) -> io::Result<()> {
         while self.queued_bytes() > 0 {
             match self.transmit(&[], &self.queue[self.sent..])? {
-                0 => return Ok(()),
+                0 => {
+                    self.compact();
+                    return Ok(());
+                }
                 count => self.sent += count,
             }
         }
         self.queue = Vec::new();
         self.sent = 0;
         Ok(())
+    }
+
+    /// Frees what has been sent, even for a client that never quite catches up.
+    fn compact(&mut self) {
+        if self.sent >= COMPACT_FROM_BYTES {
+            self.queue.drain(..self.sent);
+            self.sent = 0;
+        }
     }
 
     /// One `sendmsg`; 0 when the socket is full.

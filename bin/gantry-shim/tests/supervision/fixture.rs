@@ -99,12 +99,13 @@ impl Fixture {
             open_stdin: false,
             stdin_once: false,
             console_size: None,
-            log: LogTarget::JsonFile {
+            log: LogTarget::JsonFile(shim_protocol::LogFile {
                 path: self.log_path(),
                 max_size_bytes: None,
                 max_files: 1,
                 attrs: BTreeMap::new(),
-            },
+                compressor: None,
+            }),
             bundle: self.root.path().join("bundle"),
             external_runtime: None,
             init_binary: None,

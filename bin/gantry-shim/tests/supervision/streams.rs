@@ -213,12 +213,13 @@ async fn the_log_rotates_and_loses_nothing_between_its_files() {
     let mut fixture = Fixture::new();
     let mut request =
         fixture.script("i=0; while [ $i -lt 200 ]; do echo line $i; i=$((i+1)); done");
-    request.log = shim_protocol::LogTarget::JsonFile {
+    request.log = shim_protocol::LogTarget::JsonFile(shim_protocol::LogFile {
         path: fixture.log_path(),
         max_size_bytes: Some(4096),
         max_files: 3,
         attrs: BTreeMap::from([("tag".into(), "x<y".into())]),
-    };
+        compressor: None,
+    });
     fixture.start(request).await;
     fixture.exited().await;
     let file = |suffix: &str| fixture.root.path().join(format!("log.json{suffix}"));

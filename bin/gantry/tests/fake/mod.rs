@@ -105,7 +105,11 @@ fn serve(stream: UnixStream, log: &Mutex<Vec<Seen>>, newest: &str) {
     let mut out = stream.try_clone().unwrap();
     let mut from = BufReader::new(stream);
     while let Some(request) = Request::read(&mut from) {
-        let body = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
+        let body = match request.body.as_slice() {
+            b"" => Value::Null,
+            body => serde_json::from_slice(body)
+                .unwrap_or_else(|_| String::from_utf8_lossy(body).into_owned().into()),
+        };
         log.lock().unwrap().push(Seen {
             line: format!("{} {}", request.method, request.target),
             upgrade: request.header("upgrade"),
@@ -144,8 +148,12 @@ fn serve(stream: UnixStream, log: &Mutex<Vec<Seen>>, newest: &str) {
 }
 
 fn answer(out: &mut UnixStream, request: &Request, status: u16, body: &str, newest: &str) {
+    let stat = match request.target.contains("/archive") {
+        true => format!("X-Docker-Container-Path-Stat: {STAT}\r\n"),
+        false => String::new(),
+    };
     let head = format!(
-        "HTTP/1.1 {status} X\r\nApi-Version: {newest}\r\nOstype: linux\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        "HTTP/1.1 {status} X\r\nApi-Version: {newest}\r\nOstype: linux\r\nContent-Type: application/json\r\n{stat}Content-Length: {}\r\n\r\n",
         body.len()
     );
     let body = if request.method == "HEAD" { "" } else { body };
@@ -174,6 +182,35 @@ fn reply(method: &str, path: &str, body: &[u8]) -> (u16, String) {
         ("GET", "/networks") => ok(
             json!([{"Name": "bridge", "Id": ID, "Created": "2025-01-02T03:04:05Z", "Scope": "local", "Driver": "bridge", "Labels": {}}]),
         ),
+        ("GET", "/volumes/vol") => ok(
+            json!({"Driver": "local", "Name": "vol", "Mountpoint": "/v", "Labels": {}, "Options": null, "Scope": "local"}),
+        ),
+        ("GET", "/volumes/cluster") => ok(
+            json!({"Driver": "x", "Name": "cluster", "Scope": "global", "ClusterVolume": {"ID": "c1", "Version": {"Index": 3}, "Spec": {"Availability": "active"}}}),
+        ),
+        ("GET", "/images/get") => (200, "tar".to_owned()),
+        ("GET", path) if path.ends_with("/export") => (200, "tar".to_owned()),
+        (_, path) if path.ends_with("/archive") => (200, String::new()),
+        ("GET", path) if path.starts_with("/networks/") => {
+            ok(json!({"Name": "net", "Id": ID, "Scope": "local", "Driver": "bridge", "Labels": {}}))
+        }
+        ("GET", path) if path.starts_with("/images/") && path.ends_with("/history") => ok(
+            json!([{"Id": format!("sha256:{ID}"), "Created": 1750000000, "CreatedBy": "/bin/sh -c something that is long enough to be cut off", "Tags": null, "Size": 4270000, "Comment": "x"}]),
+        ),
+        ("GET", path) if path.starts_with("/images/") && path.ends_with("/json") => {
+            ok(json!({"Id": format!("sha256:{ID}"), "RepoTags": ["busybox:latest"], "Size": 5}))
+        }
+        ("GET", "/images/search") => ok(
+            json!([{"star_count": 5, "is_official": true, "name": "busybox", "is_automated": false, "description": "a description that is much longer than what a table shows of it"}]),
+        ),
+        ("GET", "/system/df") => (200, DISK_USAGE.replace("$ID", ID)),
+        ("GET", "/events") => (200, EVENT.replace("$ID", ID)),
+        ("GET", path) if path.starts_with("/containers/") && path.ends_with("/stats") => ok(
+            json!({"name": "/web", "id": ID, "memory_stats": {"usage": 5, "limit": 10}, "pids_stats": {"current": 2}}),
+        ),
+        ("POST", path) if path.ends_with("/prune") => {
+            ok(json!({"ContainersDeleted": [ID], "SpaceReclaimed": 1500}))
+        }
         ("GET", "/exec/ee/json") => ok(json!({"ID": "ee", "Running": false, "ExitCode": 7})),
         ("POST", path) if path.ends_with("/exec") => ok(json!({"Id": "ee"})),
         ("POST", path) if path.ends_with("/wait") => {
@@ -212,3 +249,7 @@ const CONTAINERS: &str = r#"[{"Id":"$ID","Names":["/web"],"Image":"busybox:lates
 const IMAGES: &str = r#"[{"Id":"sha256:$ID","ParentId":"","RepoTags":["busybox:latest"],"RepoDigests":["busybox@sha256:$ID"],"Created":1750000000,"Size":4270000,"SharedSize":-1,"Labels":null,"Containers":-1},{"Id":"sha256:fe$ID","ParentId":"","RepoTags":[],"RepoDigests":["only@sha256:$ID"],"Created":1750000000,"Size":1093484000,"SharedSize":-1,"Labels":null,"Containers":-1}]"#;
 const INSPECT: &str = r#"{"Id":"$ID","Name":"/web","State":{"Status":"running","Running":true,"Pid":5},"HostConfig":{"NetworkMode":"bridge","AutoRemove":false},"Mounts":[],"Config":{"Tty":false,"OpenStdin":false,"Cmd":["sh"],"Labels":{"a":"b"}},"NetworkSettings":{"Ports":{"80/tcp":[{"HostIp":"0.0.0.0","HostPort":"8080"}],"443/tcp":null},"Networks":{}}}"#;
 const PULL: &str = "{\"status\":\"Pulling from library/busybox\",\"id\":\"latest\"}\n{\"status\":\"Downloading\",\"progressDetail\":{\"current\":5,\"total\":10},\"progress\":\"[==>] 5B/10B\",\"id\":\"abc\"}\n{\"status\":\"Pull complete\",\"progressDetail\":{},\"id\":\"abc\"}\n{\"status\":\"Status: Downloaded newer image for busybox:latest\"}\n";
+const DISK_USAGE: &str = r#"{"LayersSize":4270000,"Images":[{"Id":"sha256:$ID","ParentId":"","RepoTags":["busybox:latest"],"RepoDigests":[],"Created":1750000000,"Size":4270000,"SharedSize":1000,"Labels":null,"Containers":1}],"Containers":[{"Id":"$ID","Names":["/web"],"Image":"busybox:latest","ImageID":"sha256:$ID","Command":"sleep 1000","Created":1750000000,"Ports":[],"SizeRw":12345,"SizeRootFs":4560000,"Labels":{},"State":"exited","Status":"Exited (0) 2 hours ago","HostConfig":{},"NetworkSettings":{"Networks":{}},"Mounts":[]}],"Volumes":[{"Name":"vol","Driver":"local","Mountpoint":"/v","Labels":null,"Scope":"local","Options":null,"UsageData":{"RefCount":0,"Size":1500}}],"BuildCache":null,"BuilderSize":0}"#;
+const EVENT: &str = "{\"Type\":\"container\",\"Action\":\"start\",\"Actor\":{\"ID\":\"$ID\",\"Attributes\":{\"image\":\"busybox\",\"name\":\"web\"}},\"scope\":\"local\",\"time\":1750000000,\"timeNano\":1750000000000000005}\n";
+/// A directory.
+const STAT: &str = "eyJuYW1lIjogImEiLCAic2l6ZSI6IDQwOTYsICJtb2RlIjogMjE0NzQ4NDE0MSwgIm10aW1lIjogIjIwMjUtMDEtMDFUMDA6MDA6MDBaIiwgImxpbmtUYXJnZXQiOiAiIn0=";

@@ -14,7 +14,7 @@ use crate::{
     grammar::Parsed,
     output,
     session::Session,
-    template::{Column, Listing, Row, indent, render_document},
+    template::{Column, Listing, Row, escape_html, indent, render_document},
 };
 
 const COLUMNS: [Column; 5] = [
@@ -28,6 +28,7 @@ const COLUMNS: [Column; 5] = [
 /// Most that is read of an archive of a context.
 const MAX_ARCHIVE_LEN: u64 = 10 << 20;
 const OVERRIDE: [&str; 2] = ["GANTRY_HOST", "DOCKER_HOST"];
+const IN_MEMORY: &str = "<IN MEMORY>";
 const DEFAULT_DESCRIPTION: &str = "Current DOCKER_HOST based configuration";
 
 /// `context ls`.
@@ -87,7 +88,7 @@ fn warn_override(_what: &str) {
 /// Reads `host=..,ca=..,cert=..,key=..,skip-tls-verify=..` or `from=..`.
 struct EndpointOptions {
     meta: EndpointMeta,
-    files: Vec<(&'static str, Vec<u8>)>,
+    files: Vec<(String, Vec<u8>)>,
 }
 
 fn endpoint_options(session: &Session, flags: &Parsed) -> anyhow::Result<EndpointOptions> {
@@ -98,7 +99,7 @@ fn endpoint_options(session: &Session, flags: &Parsed) -> anyhow::Result<Endpoin
             let bytes = std::fs::read(value).with_context(|| {
                 format!("unable to create docker endpoint config: open {value}")
             })?;
-            result.files.push((name, bytes));
+            result.files.push((format!("docker/{name}"), bytes));
             Ok(())
         };
         match key.as_str() {
@@ -150,7 +151,7 @@ pub fn create(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
         context.endpoints = source.endpoints;
         for file in ["ca.pem", "cert.pem", "key.pem"] {
             if let Ok(bytes) = std::fs::read(store.tls_dir(from).join("docker").join(file)) {
-                files.push((file, bytes));
+                files.push((format!("docker/{file}"), bytes));
             }
         }
         has_endpoint = true;
@@ -256,7 +257,7 @@ fn document(session: &Session, store: &ContextStore, name: &str) -> anyhow::Resu
             "Metadata": {},
             "Endpoints": {"docker": {"Host": host, "SkipTLSVerify": false}},
             "TLSMaterial": {},
-            "Storage": {"MetadataPath": "<IN MEMORY>", "TLSPath": "<IN MEMORY>"},
+            "Storage": {"MetadataPath": IN_MEMORY, "TLSPath": IN_MEMORY},
         }));
     }
     let context = store.get(name)?;
@@ -282,8 +283,13 @@ pub fn inspect(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
         true => vec![session.choice.context.clone()],
         false => flags.args.clone(),
     };
-    let documents: Vec<Value> =
-        names.iter().map(|name| document(session, &store, name)).collect::<Result<_, _>>()?;
+    let (mut documents, mut errors) = (Vec::new(), Vec::new());
+    for name in &names {
+        match document(session, &store, name) {
+            Ok(document) => documents.push(document),
+            Err(error) => errors.push(crate::failure::text(&error)),
+        }
+    }
     match flags.text("format") {
         "" => output::line(&indent(&ordered(&documents)))?,
         format => {
@@ -292,14 +298,19 @@ pub fn inspect(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
             }
         }
     }
-    Ok(0)
+    if errors.is_empty() {
+        return Ok(0);
+    }
+    output::error_line(&errors.join("\n"));
+    Ok(1)
 }
 
 /// The documents with their keys in docker's order.
 fn ordered(documents: &[Value]) -> String {
     const ORDER: [&str; 5] = ["Name", "Metadata", "Endpoints", "TLSMaterial", "Storage"];
     let one = |document: &Value| {
-        let fields = ORDER.map(|key| format!("\"{key}\":{}", document[key]));
+        let fields =
+            ORDER.map(|key| format!("\"{key}\":{}", escape_html(&document[key].to_string())));
         format!("{{{}}}", fields.join(","))
     };
     format!("[{}]", documents.iter().map(one).collect::<Vec<_>>().join(","))
@@ -348,6 +359,15 @@ pub fn export(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
     Ok(0)
 }
 
+/// `ENDPOINT/FILE` of a path in an archive; endpoints of other programs are kept too.
+fn tls_path(path: &str) -> Option<&str> {
+    let rest = path.strip_prefix("tls/")?;
+    let (endpoint, file) = rest.split_once('/')?;
+    let is_name =
+        |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains('/');
+    (is_name(endpoint) && is_name(file)).then_some(rest)
+}
+
 /// `context import`.
 pub fn import(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
     let store = ContextStore::new(&session.directory);
@@ -372,11 +392,12 @@ pub fn import(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
         entry.read_to_end(&mut content)?;
         match path.as_str() {
             "meta.json" => context = Some(serde_json::from_slice::<Context>(&content)?),
-            "tls/docker/ca.pem" => files.push(("ca.pem", content)),
-            "tls/docker/cert.pem" => files.push(("cert.pem", content)),
-            "tls/docker/key.pem" => files.push(("key.pem", content)),
-            "tls" | "tls/" | "tls/docker" | "tls/docker/" => {}
-            other => bail!("unexpected context file: {other}"),
+            directory if directory.ends_with('/') || directory == "tls" => {}
+            other => match tls_path(other) {
+                Some(path) => files.push((path.to_owned(), content)),
+                None if entry.header().entry_type().is_dir() => {}
+                None => bail!("unexpected context file: {other}"),
+            },
         }
     }
     let mut context = context.context("invalid context: no metadata found")?;

@@ -120,12 +120,12 @@ pub async fn history(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
 pub async fn prune(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
     let all = flags.flag("all");
     let warning = if all {
-        "WARNING! This will remove all images without at least one container associated to them."
+        "WARNING! This will remove all images without at least one container associated to them.\nAre you sure you want to continue?"
     } else {
-        "WARNING! This will remove all dangling images."
+        "WARNING! This will remove all dangling images.\nAre you sure you want to continue?"
     };
-    if !prune::is_confirmed(flags, warning)? {
-        return Ok(1);
+    if !prune::is_confirmed(flags, warning).await? {
+        return Ok(0);
     }
     let dangling = if all { "false" } else { "true" };
     let report: ImagePruneReport =

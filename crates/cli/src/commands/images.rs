@@ -11,7 +11,7 @@ use crate::{
     template::{Column, Listing, Row},
 };
 
-const COLUMNS: [Column; 11] = [
+pub(super) const COLUMNS: [Column; 11] = [
     ("ID", "IMAGE ID"),
     ("Repository", "REPOSITORY"),
     ("Tag", "TAG"),
@@ -30,7 +30,7 @@ const NONE: &str = "<none>";
 /// Runs the command.
 pub async fn run(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
     if flags.flag("tree") {
-        anyhow::bail!("gantry: 'images --tree' is not built yet in this version of Gantry");
+        return super::image_tree::run(session, flags).await;
     }
     let own: Vec<_> = flags.args.iter().map(|name| ("reference", name.as_str())).collect();
     let request = Request::get("/images/json")
@@ -66,6 +66,16 @@ struct View {
     is_asked: bool,
     /// Ids are cut.
     is_cut: bool,
+}
+
+/// The row of `system df --verbose`: one per image, under its first tag.
+pub(super) fn usage_row(image: &ImageSummary, is_cut: bool) -> Row {
+    let tag = image.repo_tags.iter().find(|tag| *tag != "<none>:<none>");
+    let none = || (NONE.to_owned(), NONE.to_owned());
+    let (name, tag) = tag
+        .and_then(|tag| tag.rsplit_once(':'))
+        .map_or_else(none, |(name, tag)| (name.to_owned(), tag.to_owned()));
+    row(image, (name, tag, String::new()), is_cut)
 }
 
 /// One row per tag; with digests one per tag and digest; a nameless image has one row.
@@ -122,7 +132,13 @@ fn row(image: &ImageSummary, (name, tag, digest): (String, String, String), is_c
         ("Size", human::size(image.size)),
         ("Containers", known(image.containers, image.containers.to_string())),
         ("VirtualSize", human::size_with(image.size as f64, 4)),
-        ("UniqueSize", "N/A".to_owned()),
+        (
+            "UniqueSize",
+            known(
+                image.size.min(image.shared_size),
+                human::size_with((image.size - image.shared_size) as f64, 4),
+            ),
+        ),
         ("SharedSize", known(image.shared_size, human::size_with(image.shared_size as f64, 4))),
     ])
 }

@@ -19,7 +19,7 @@ pub async fn run(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
         let mut document: serde_json::Value = serde_json::from_slice(&answer?)?;
         if let Some(fields) = document.as_object_mut() {
             let client = serde_json::json!({
-                "Debug": false, "Version": VERSION, "Context": session.choice.context,
+                "Debug": session.is_debugging, "Version": VERSION, "Context": session.choice.context,
                 "Plugins": [], "Warnings": null,
             });
             fields.insert("ClientInfo".to_owned(), client);
@@ -28,8 +28,8 @@ pub async fn run(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
         return Ok(0);
     }
     output::print(&format!(
-        "Client:\n Version:    {VERSION}\n Context:    {}\n Debug Mode: false\n\nServer:\n",
-        session.choice.context
+        "Client:\n Version:    {VERSION}\n Context:    {}\n Debug Mode: {}\n\nServer:\n",
+        session.choice.context, session.is_debugging
     ))?;
     match answer {
         Ok(bytes) => {

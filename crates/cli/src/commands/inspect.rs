@@ -1,8 +1,10 @@
 //! `inspect` and its kin: whole documents as the engine gave them.
 
+use anyhow::Context;
 use client::{ClientError, Request, escape_path};
 use serde_json::value::RawValue;
 
+use super::platform;
 use crate::{
     failure::{self, Failure},
     grammar::Parsed,
@@ -25,7 +27,19 @@ pub enum Kind {
     Network,
     /// Volumes.
     Volume,
+    /// What no engine without Swarm or plugins has: the path before the name, and after it.
+    Foreign(&'static str, &'static str, &'static str),
 }
+
+/// Kinds that are asked for only by name; the engine says what it has.
+const FOREIGN: [Kind; 6] = [
+    Kind::Foreign("config", "/configs/", ""),
+    Kind::Foreign("node", "/nodes/", ""),
+    Kind::Foreign("plugin", "/plugins/", "/json"),
+    Kind::Foreign("secret", "/secrets/", ""),
+    Kind::Foreign("service", "/services/", ""),
+    Kind::Foreign("task", "/tasks/", ""),
+];
 
 impl Kind {
     const ALL: [Self; 4] = [Self::Container, Self::Image, Self::Network, Self::Volume];
@@ -36,37 +50,40 @@ impl Kind {
             Self::Image => "image",
             Self::Network => "network",
             Self::Volume => "volume",
+            Self::Foreign(name, ..) => name,
         }
     }
 
-    fn request(self, name: &str, flags: &Parsed) -> Request {
+    fn request(self, name: &str, asked: &Asked<'_>) -> Request {
         let name = escape_path(name);
+        let flags = asked.flags;
         match self {
             Self::Container => Request::get(format!("/containers/{name}/json"))
                 .query_if("size", flags.flag("size")),
-            Self::Image => Request::get(format!("/images/{name}/json")),
+            Self::Image => Request::get(format!("/images/{name}/json"))
+                .query_unless_empty("platform", &asked.platform),
             Self::Network => {
                 let request = Request::get(format!("/networks/{name}"));
                 if flags.flag("verbose") { request.query("verbose", "true") } else { request }
             }
             Self::Volume => Request::get(format!("/volumes/{name}")),
+            Self::Foreign(_, before, after) => Request::get(format!("{before}{name}{after}")),
         }
     }
 }
+
+const TYPES: &str = "\"config\", \"container\", \"image\", \"network\", \"node\", \"plugin\", \"secret\", \"service\", \"task\", \"volume\"";
 
 /// `inspect` of any kind.
 pub async fn any(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
     let wanted = flags.text("type");
     if flags.is_set("type") && wanted.is_empty() {
-        anyhow::bail!(
-            "type is empty: must be one of \"config\", \"container\", \"image\", \"network\", \"node\", \"plugin\", \"secret\", \"service\", \"task\", \"volume\""
-        );
+        anyhow::bail!("type is empty: must be one of {TYPES}");
     }
     if !wanted.is_empty() {
-        let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.name() == wanted) else {
-            anyhow::bail!(
-                "gantry: inspecting objects of type {wanted:?} is not built yet in this version of Gantry"
-            );
+        let known = Kind::ALL.into_iter().chain(FOREIGN).find(|kind| kind.name() == wanted);
+        let Some(kind) = known else {
+            anyhow::bail!("unknown type: {wanted:?}: must be one of {TYPES}");
         };
         return inspect(session, flags, &[kind]).await;
     }
@@ -78,14 +95,32 @@ pub async fn one(session: &Session, flags: &Parsed, kind: Kind) -> anyhow::Resul
     inspect(session, flags, &[kind]).await
 }
 
+/// What the flags ask for.
+struct Asked<'a> {
+    flags: &'a Parsed,
+    /// The API's document of `--platform`, or nothing.
+    platform: String,
+}
+
+async fn asked<'a>(session: &Session, flags: &'a Parsed) -> anyhow::Result<Asked<'a>> {
+    let platform = match flags.text("platform") {
+        "" => String::new(),
+        text => {
+            platform::require(session, "platform", 49).await?;
+            platform::document(text).context("invalid platform")?.to_string()
+        }
+    };
+    Ok(Asked { flags, platform })
+}
+
 async fn find(
     session: &Session,
-    flags: &Parsed,
+    asked: &Asked<'_>,
     name: &str,
     kinds: &[Kind],
 ) -> anyhow::Result<Box<RawValue>> {
     for kind in kinds {
-        match session.client.bytes(kind.request(name, flags)).await {
+        match session.client.bytes(kind.request(name, asked)).await {
             Ok(bytes) => return Ok(serde_json::from_slice(&bytes)?),
             Err(error) if kinds.len() > 1 && is_elsewhere(&error) => {}
             Err(error) => return Err(error.into()),
@@ -105,10 +140,11 @@ async fn inspect(session: &Session, flags: &Parsed, kinds: &[Kind]) -> anyhow::R
         let code = BAD_TEMPLATE;
         return Err(Failure::Text { text: error.to_string(), code }.into());
     }
+    let asked = asked(session, flags).await?;
     let mut found = Vec::new();
     let mut errors = Vec::new();
     for name in &flags.args {
-        match find(session, flags, name, kinds).await {
+        match find(session, &asked, name, kinds).await {
             Ok(document) => found.push(document),
             Err(error) => errors.push(failure::text(&error)),
         }

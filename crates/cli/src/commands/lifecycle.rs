@@ -62,7 +62,7 @@ pub async fn wait(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
 pub async fn rename(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
     let (old, new) = (flags.args[0].trim(), flags.args[1].trim());
     if old.is_empty() || new.is_empty() {
-        anyhow::bail!("invalid argument: cannot rename container to an empty name");
+        anyhow::bail!("Error: Neither old nor new names may be empty");
     }
     let rename =
         session.client.container_action(old, "rename", |request| request.query("name", new));

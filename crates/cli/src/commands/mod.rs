@@ -2,19 +2,23 @@
 
 mod archive;
 mod attach;
+mod cluster_volume;
 mod container;
 mod context;
 mod copy;
 mod create;
+mod disk_usage;
 mod each;
 mod exec;
 mod image;
+mod image_tree;
 mod images;
 mod info;
 mod inspect;
 mod lifecycle;
 mod login;
 mod logs;
+mod manifest;
 mod network;
 mod platform;
 mod prune;
@@ -31,7 +35,7 @@ mod time_flag;
 mod version;
 mod volume;
 
-use crate::{failure::Failure, grammar::Parsed, session::Session};
+use crate::{completion, failure::Failure, grammar::Parsed, output, session::Session};
 
 /// Runs the command of that path.
 ///
@@ -39,9 +43,14 @@ use crate::{failure::Failure, grammar::Parsed, session::Session};
 /// Whatever the command fails with; [`Failure::NotBuilt`] for one that is known only.
 pub async fn run(path: &str, session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
     match path.split_once(' ') {
+        Some(("completion", shell)) => {
+            output::print(completion::script(shell)?)?;
+            Ok(0)
+        }
         Some(("container", action)) => container_command(action, session, flags).await,
         Some(("image", action)) => image_command(action, session, flags).await,
         Some(("context", action)) => context_command(action, session, flags).await,
+        Some(("manifest", action)) => manifest_command(action, session, flags).await,
         Some(("network" | "volume" | "system", _)) => other_group(path, session, flags).await,
         _ => single(path, session, flags).await,
     }
@@ -112,6 +121,17 @@ async fn context_command(action: &str, session: &Session, flags: &Parsed) -> any
     }
 }
 
+async fn manifest_command(action: &str, session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
+    match action {
+        "annotate" => manifest::annotate(session, flags),
+        "create" => manifest::create(session, flags).await,
+        "inspect" => manifest::inspect(session, flags).await,
+        "push" => manifest::push(session, flags).await,
+        "rm" => manifest::remove(session, flags),
+        other => not_built(format!("manifest {other}")),
+    }
+}
+
 async fn other_group(path: &str, session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
     match path {
         "network connect" => network::connect(session, flags).await,
@@ -121,7 +141,7 @@ async fn other_group(path: &str, session: &Session, flags: &Parsed) -> anyhow::R
         "network ls" => network::list(session, flags).await,
         "network prune" => prune::networks(session, flags).await,
         "network rm" => network::remove(session, flags).await,
-        "system df" => system::df(session, flags).await,
+        "system df" => disk_usage::run(session, flags).await,
         "system dial-stdio" => system::dial_stdio(session).await,
         "system events" => system::events(session, flags).await,
         "system info" => info::run(session, flags).await,
@@ -131,12 +151,14 @@ async fn other_group(path: &str, session: &Session, flags: &Parsed) -> anyhow::R
         "volume ls" => volume::list(session, flags).await,
         "volume prune" => prune::volumes(session, flags).await,
         "volume rm" => volume::remove(session, flags).await,
+        "volume update" => volume::update(session, flags).await,
         other => not_built(other),
     }
 }
 
 async fn single(path: &str, session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
     match path {
+        "builder prune" => prune::builder(session, flags).await,
         "inspect" => inspect::any(session, flags).await,
         "login" => login::login(session, flags).await,
         "logout" => login::logout(session, flags),

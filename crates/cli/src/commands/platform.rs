@@ -1,6 +1,6 @@
 //! `--platform OS[/ARCH[/VARIANT]]`: checked before it is sent, in the API's form where it has one.
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
 use crate::{grammar::Parsed, session::Session};
@@ -20,12 +20,15 @@ const DEFAULT: &str = "DOCKER_DEFAULT_PLATFORM";
 /// # Errors
 /// In docker's words.
 pub fn check(text: &str) -> anyhow::Result<()> {
+    well_formed(text).context("error parsing specified platform")
+}
+
+fn well_formed(text: &str) -> anyhow::Result<()> {
     if text.is_empty() {
         return Ok(());
     }
-    let refuse = |reason: &str| -> anyhow::Result<()> {
-        bail!("error parsing specified platform: {text:?}: {reason}: invalid argument")
-    };
+    let refuse =
+        |reason: &str| -> anyhow::Result<()> { bail!("{text:?}: {reason}: invalid argument") };
     let parts: Vec<&str> = text.split('/').collect();
     let is_part = |t: &&str| {
         !t.is_empty() && t.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c))
@@ -57,7 +60,7 @@ pub fn wanted(flags: &Parsed) -> String {
 /// # Errors
 /// As [`check`].
 pub fn document(text: &str) -> anyhow::Result<Value> {
-    check(text)?;
+    well_formed(text)?;
     let lower = text.to_lowercase();
     let parts: Vec<&str> = lower.split('/').collect();
     let (os, (architecture, variant)) = match parts[..] {
@@ -66,7 +69,7 @@ pub fn document(text: &str) -> anyhow::Result<Value> {
         [os, arch] => (os, plain_arm(architecture(arch, ""))),
         [os, "arm64" | "aarch64", "v8" | "8"] => (os, ("arm64".to_owned(), "v8".to_owned())),
         [os, arch, variant] => (os, architecture(arch, variant)),
-        _ => bail!("error parsing specified platform: {text:?}: invalid argument"),
+        _ => bail!("{text:?}: invalid argument"),
     };
     let mut platform = json!({"architecture": architecture, "os": os});
     if !variant.is_empty() {

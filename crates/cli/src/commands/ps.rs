@@ -58,12 +58,16 @@ pub async fn run(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
     if has_size {
         table.push("Size");
     }
-    let columns: Vec<Column> = COLUMNS.iter().chain(&HIDDEN).copied().collect();
-    let listing = Listing { columns, table, quiet: "ID" };
+    let listing = Listing { columns: columns(), table, quiet: "ID" };
     let is_raw = format == "raw";
     let text = listing.render(if is_raw { RAW } else { format }, flags.flag("quiet"), &rows)?;
     output::print(&text)?;
     Ok(0)
+}
+
+/// All columns.
+pub(super) fn columns() -> Vec<Column> {
+    COLUMNS.iter().chain(&HIDDEN).copied().collect()
 }
 
 /// Whether a format shows every field.
@@ -73,7 +77,8 @@ fn is_whole(format: &str) -> bool {
 
 const RAW: &str = "container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command}}\ncreated_at: {{.CreatedAt}}\nstate: {{- pad .State 1 0}}\nstatus: {{- pad .Status 1 0}}\nnames: {{.Names}}\nlabels: {{- pad .Labels 1 0}}\nports: {{- pad .Ports 1 0}}\n";
 
-fn row(container: &ContainerSummary, is_cut: bool) -> Row {
+/// The fields of one container.
+pub(super) fn row(container: &ContainerSummary, is_cut: bool) -> Row {
     let volumes = container.mounts.iter().filter(|mount| mount.driver == "local").count();
     let networks: Vec<_> = container.network_settings.networks.keys().cloned().collect();
     let id = if is_cut { human::short_id(&container.id) } else { container.id.clone() };

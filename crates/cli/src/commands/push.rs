@@ -10,13 +10,26 @@ use crate::{
 use anyhow::bail;
 use client::{Request, escape_path};
 
+/// What docker says of pushing one platform.
+const NOTE: &str = "\n Info -> Using --platform pushes only the specified platform manifest of a multi-platform image index.\n         Other components, like attestations, will not be included.\n         To push the complete multi-platform image, remove the --platform flag.\n         \n";
+
+/// Without a line break, as docker has it: the reason follows on the same line.
+fn eprint_now(text: &str) {
+    use std::io::Write;
+    // There is nowhere to tell that standard error is gone.
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
 /// Runs the command.
 pub async fn run(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
     let platform = match flags.text("platform") {
         "" => None,
         text => {
             super::platform::require(session, "platform", 46).await?;
-            Some(super::platform::document(text)?.to_string())
+            let document = super::platform::document(text)
+                .inspect_err(|_| eprint_now(&format!("Invalid platform {text}")))?;
+            output::print(NOTE)?;
+            Some(document.to_string())
         }
     };
     let reference = reference::parse(flags.first())?;

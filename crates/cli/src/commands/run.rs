@@ -56,7 +56,12 @@ pub(super) fn document(
             "invalid pull option: '{policy}': must be one of \"always\", \"missing\" or \"never\""
         )),
     };
-    checked.map_err(|error| explained(session, &error))
+    let mut document = checked.map_err(|error| explained(session, &error))?;
+    let proxies = session.config.proxies(&session.choice.host, flags.list("env"));
+    if !proxies.is_empty() {
+        document.config.env.get_or_insert_default().extend(proxies);
+    }
+    Ok(document)
 }
 
 /// An error of `run` and `create` with docker's pointer to the help, code 125.

@@ -12,12 +12,11 @@ use crate::{
     template::{Column, Listing, Row},
 };
 
-const COLUMNS: [Column; 5] = [
+const COLUMNS: [Column; 4] = [
     ("Name", "NAME"),
     ("Description", "DESCRIPTION"),
     ("StarCount", "STARS"),
     ("IsOfficial", "OFFICIAL"),
-    ("IsAutomated", "AUTOMATED"),
 ];
 
 /// Runs the command.
@@ -36,7 +35,13 @@ pub async fn run(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
     }
     let items: Vec<ImageSearchItem> = session.client.document(request).await?;
     let is_cut = !flags.flag("no-trunc");
-    let mark = |flag: bool| if flag { "[OK]".to_owned() } else { String::new() };
+    let format = flags.text("format");
+    let is_json = format == "json" || format.replace(' ', "").contains("{{json.}}");
+    let mark = |flag: bool| match is_json {
+        true => flag.to_string(),
+        false if flag => "[OK]".to_owned(),
+        false => String::new(),
+    };
     let row = |item: &ImageSearchItem| {
         let description = item.description.replace(['\n', '\r'], " ");
         Row::new([
@@ -44,12 +49,11 @@ pub async fn run(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
             ("Description", if is_cut { human::ellipsis(&description, 45) } else { description }),
             ("StarCount", item.star_count.to_string()),
             ("IsOfficial", mark(item.is_official)),
-            ("IsAutomated", mark(item.is_automated)),
         ])
     };
     let rows: Vec<Row> = items.iter().map(row).collect();
     let table = vec!["Name", "Description", "StarCount", "IsOfficial"];
     let listing = Listing { columns: COLUMNS.to_vec(), table, quiet: "Name" };
-    output::print(&listing.render(flags.text("format"), false, &rows)?)?;
+    output::print(&listing.render(format, false, &rows)?)?;
     Ok(0)
 }

@@ -12,9 +12,6 @@ use crate::{
 
 /// Runs the command.
 pub async fn run(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
-    if flags.is_set("checkpoint") {
-        bail!("gantry: checkpoints are not built yet in this version of Gantry");
-    }
     let is_attached = flags.flag("attach") || flags.flag("interactive");
     if !is_attached {
         return each(&flags.args, "start", async |id| {

@@ -154,15 +154,15 @@ impl ContextStore {
         write_private(&path, &serde_json::to_vec(context)?)
     }
 
-    /// Writes a context's TLS files; those it had go.
+    /// Writes a context's TLS files, `ENDPOINT/FILE`; those it had go.
     ///
     /// # Errors
     /// What the system says.
-    pub fn save_tls(&self, name: &str, files: &[(&str, Vec<u8>)]) -> anyhow::Result<()> {
+    pub fn save_tls(&self, name: &str, files: &[(String, Vec<u8>)]) -> anyhow::Result<()> {
         let dir = self.tls_dir(name);
         remove_dir(&dir)?;
         for (file, bytes) in files {
-            write_private(&dir.join(ENDPOINT).join(file), bytes)?;
+            write_private(&dir.join(file), bytes)?;
         }
         Ok(())
     }

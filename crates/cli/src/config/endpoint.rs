@@ -63,32 +63,42 @@ fn normalise(host: &str, has_tls: bool) -> String {
     }
 }
 
-fn tls_from_flags(globals: &Parsed, directory: &Directory) -> Option<TlsFiles> {
+/// TLS as flags and environment ask for it; to name `--tlsverify` at all turns it on.
+fn tls_from_flags(globals: &Parsed, directory: &Directory) -> anyhow::Result<Option<TlsFiles>> {
     let verify = if globals.is_set("tlsverify") {
         globals.flag("tlsverify")
     } else {
         variable("DOCKER_TLS_VERIFY").is_some()
     };
-    let wants_tls = globals.flag("tls") || variable("DOCKER_TLS").is_some();
-    if !verify && !wants_tls {
-        return None;
+    let wants_tls = globals.is_set("tlsverify") || globals.flag("tls");
+    if !verify && !wants_tls && variable("DOCKER_TLS").is_none() {
+        return Ok(None);
     }
     let base =
         variable("DOCKER_CERT_PATH").map_or_else(|| directory.path().to_owned(), PathBuf::from);
-    let file = |flag: &str, name: &str| {
-        let given = globals.text(flag);
-        if given.is_empty() {
-            Some(base.join(name)).filter(|path| path.exists())
-        } else {
-            Some(PathBuf::from(given))
-        }
+    let own = |flag: &str, name: &str| match globals.text(flag) {
+        "" => base.join(name),
+        given => PathBuf::from(given),
     };
-    Some(TlsFiles {
-        ca: file("tlscacert", "ca.pem"),
-        cert: file("tlscert", "cert.pem"),
-        key: file("tlskey", "key.pem"),
+    let ca = own("tlscacert", "ca.pem");
+    // Without the authority nobody could be verified: that must not go unnoticed.
+    std::fs::File::open(&ca).map_err(|error| {
+        anyhow::anyhow!(
+            "open {}: {}",
+            ca.display(),
+            crate::container_options::environment::reason(&error)
+        )
+    })?;
+    let optional = |flag: &str, name: &str| {
+        let path = own(flag, name);
+        (!globals.text(flag).is_empty() || path.exists()).then_some(path)
+    };
+    Ok(Some(TlsFiles {
+        ca: Some(ca),
+        cert: optional("tlscert", "cert.pem"),
+        key: optional("tlskey", "key.pem"),
         verification: if verify { Verification::Full } else { Verification::None },
-    })
+    }))
 }
 
 /// The context's name that flags, environment and configuration give.
@@ -132,7 +142,7 @@ pub fn choose(
         let tls = store.tls(&stored);
         return Ok(Choice { context, host: normalise(stored.host(), tls.is_some()), tls });
     }
-    let tls = tls_from_flags(globals, directory);
+    let tls = tls_from_flags(globals, directory)?;
     let host = hosts
         .first()
         .cloned()

@@ -79,7 +79,7 @@ impl Directory {
 }
 
 /// Replaces a file by rename; its directory is made.
-pub(super) fn write_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
     let parent = path.parent().unwrap_or(Path::new("."));
     std::fs::DirBuilder::new()
@@ -151,7 +151,35 @@ pub struct StoredAuth {
     pub identity_token: engine_api::Secret,
 }
 
+/// Keys of `proxies` and the variables that they become, in upper and lower case.
+const PROXIES: [(&str, &str); 5] = [
+    ("httpProxy", "HTTP_PROXY"),
+    ("httpsProxy", "HTTPS_PROXY"),
+    ("noProxy", "NO_PROXY"),
+    ("ftpProxy", "FTP_PROXY"),
+    ("allProxy", "ALL_PROXY"),
+];
+
 impl ConfigFile {
+    /// The variables that `proxies` gives containers of the engine at `host`, but for those that
+    /// were `given`.
+    #[must_use]
+    pub fn proxies(&self, host: &str, given: &[String]) -> Vec<String> {
+        let Some(all) = self.rest.get("proxies") else { return Vec::new() };
+        let own = all.get(host).or_else(|| all.get("default"));
+        let is_given = |name: &str| given.iter().any(|own| own.split('=').next() == Some(name));
+        let mut variables = Vec::new();
+        for (key, name) in PROXIES {
+            let value = own.and_then(|own| own.get(key)).and_then(Value::as_str).unwrap_or("");
+            for name in [name.to_owned(), name.to_lowercase()] {
+                if !value.is_empty() && !is_given(&name) {
+                    variables.push(format!("{name}={value}"));
+                }
+            }
+        }
+        variables
+    }
+
     /// The default of `--format` for a command (`psFormat`, `imagesFormat`, ...).
     #[must_use]
     pub fn format(&self, key: &str) -> &str {
@@ -162,6 +190,18 @@ impl ConfigFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn proxies_become_variables_unless_they_are_given() {
+        let config: ConfigFile = serde_json::from_str(
+            r#"{"proxies":{"default":{"httpProxy":"http://p:1","noProxy":"x"},"tcp://far:1":{"ftpProxy":"f"}}}"#,
+        )
+        .unwrap();
+        let given = ["http_proxy=other".to_owned(), "NO_PROXY".to_owned()];
+        assert_eq!(config.proxies("unix:///x", &given), ["HTTP_PROXY=http://p:1", "no_proxy=x"]);
+        assert_eq!(config.proxies("tcp://far:1", &[]), ["FTP_PROXY=f", "ftp_proxy=f"]);
+        assert!(ConfigFile::default().proxies("x", &[]).is_empty());
+    }
 
     #[test]
     fn unknown_keys_survive_a_change() {

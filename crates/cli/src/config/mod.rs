@@ -12,4 +12,5 @@ pub(crate) use context::check_name;
 pub use context::{Context, ContextStore, DEFAULT_CONTEXT, EndpointMeta};
 pub use credentials::{Credentials, registry_of, shown_registry};
 pub use endpoint::{Choice, choose};
+pub(crate) use file::write_private;
 pub use file::{ConfigFile, Directory};

@@ -37,6 +37,9 @@ fn is_relative(source: &str) -> bool {
 /// # Errors
 /// In docker's words.
 pub fn parse(text: &str) -> Result<Volume, String> {
+    if text.is_empty() {
+        return Err("invalid empty volume spec".to_owned());
+    }
     let parts: Vec<&str> = text.split(':').collect();
     // Two or fewer characters cannot hold a source: docker takes them as one path.
     if parts.len() == 1 || text.chars().count() <= 2 {

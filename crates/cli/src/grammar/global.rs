@@ -20,7 +20,7 @@ const fn flag(long: &'static str, short: Option<char>, kind: Kind) -> Flag {
 }
 
 /// The options of the program itself.
-pub(super) const FLAGS: [Flag; 11] = [
+pub const FLAGS: [Flag; 11] = [
     flag("config", None, Kind::Text),
     flag("context", Some('c'), Kind::Text),
     flag("debug", Some('D'), Kind::Bool),

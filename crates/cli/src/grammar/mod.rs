@@ -11,12 +11,15 @@ mod global;
 mod parser;
 mod size;
 mod table;
+mod unbuilt;
 mod usage;
 mod value;
 
 pub use duration::parse_duration;
-pub use global::parse_globals;
+pub use global::{FLAGS as GLOBAL_FLAGS, parse_globals};
 pub use parser::{Outcome, Parsed, parse};
 pub use size::parse_memory;
-pub use table::{Command, Found, find};
+pub use table::{Command, Flag, Found, commands, find, flags_of, group_members};
+pub use unbuilt::unbuilt;
 pub use usage::{argument_error, command_help, flag_error, group_help, root_help};
+pub use value::Kind;

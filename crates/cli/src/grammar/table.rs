@@ -42,6 +42,11 @@ pub struct Command {
 }
 
 impl Command {
+    /// All the ways to write it, the path itself too.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        self.aliases.split(';').chain([self.path]).filter(|name| !name.is_empty())
+    }
+
     /// Whether it only holds other commands.
     #[must_use]
     pub fn is_group(&self) -> bool {
@@ -149,7 +154,8 @@ fn flag_of(line: &'static str, path: &str) -> Option<Flag> {
     let long = fields.next()?;
     let short = fields.next()?.chars().next();
     let kind = Kind::named(fields.next()?)?;
-    let is_hidden = HIDDEN.contains(&long);
+    // Before names were arguments.
+    let is_hidden = HIDDEN.contains(&long) || (path == "volume create" && long == "name");
     Some(Flag { long, short, kind, default: fields.next().unwrap_or(""), is_hidden })
 }
 

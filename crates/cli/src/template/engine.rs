@@ -53,6 +53,14 @@ pub fn render_document(template: &str, document: &Json) -> Result<String, Templa
     Compiled::new(template)?.render(of_json(document))
 }
 
+/// Runs `template` over a value.
+///
+/// # Errors
+/// [`TemplateError`].
+pub fn render_value(template: &str, value: Value) -> Result<String, TemplateError> {
+    Compiled::new(template)?.render(value)
+}
+
 /// Keys whose value is a map by arbitrary names: there a name that is missing is no mistake.
 const MAPS: [&str; 16] = [
     "Labels",
@@ -115,7 +123,11 @@ fn gos_words(text: &str) -> String {
         Some((name, _)) => format!(
             "template: :{line}:{column}: executing \"\" at <.{name}>: map has no entry for key {name:?}"
         ),
-        None => format!("template: :{line}: {reason}"),
+        None => match reason.strip_prefix("function ").and_then(|r| r.strip_suffix(" not defined"))
+        {
+            Some(name) => format!("template: :{line}: function {name:?} not defined"),
+            None => format!("template: :{line}: {reason}"),
+        },
     }
 }
 
@@ -167,8 +179,9 @@ pub(super) fn go_json(value: &Value) -> String {
     escape_html(&to_json(value).to_string())
 }
 
-/// These characters are found in JSON only within texts.
-fn escape_html(json: &str) -> String {
+/// JSON with the characters of HTML escaped, as Go writes it: they are found only within texts.
+#[must_use]
+pub fn escape_html(json: &str) -> String {
     json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
 }
 

@@ -3,9 +3,15 @@
 /// Puts each member and element on its own line, four blanks per level.
 #[must_use]
 pub fn indent(json: &str) -> String {
+    indent_with(json, "    ")
+}
+
+/// The same with another step per level.
+#[must_use]
+pub fn indent_with(json: &str, step: &str) -> String {
     let mut out = String::with_capacity(json.len() * 2);
     let mut depth = 0usize;
-    let mut chars = json.chars().filter(|_| true).peekable();
+    let mut chars = json.chars().peekable();
     let mut is_text = false;
     while let Some(c) = chars.next() {
         if is_text {
@@ -29,17 +35,17 @@ pub fn indent(json: &str) -> String {
                     out.push(close);
                 } else {
                     depth += 1;
-                    line(&mut out, depth);
+                    line(&mut out, depth, step);
                 }
             }
             '}' | ']' => {
                 depth = depth.saturating_sub(1);
-                line(&mut out, depth);
+                line(&mut out, depth, step);
                 out.push(c);
             }
             ',' => {
                 out.push(c);
-                line(&mut out, depth);
+                line(&mut out, depth, step);
             }
             ':' => out.push_str(": "),
             c if c.is_ascii_whitespace() => {}
@@ -49,10 +55,10 @@ pub fn indent(json: &str) -> String {
     out
 }
 
-fn line(out: &mut String, depth: usize) {
+fn line(out: &mut String, depth: usize, step: &str) {
     out.push('\n');
     for _ in 0..depth {
-        out.push_str("    ");
+        out.push_str(step);
     }
 }
 

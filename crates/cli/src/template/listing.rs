@@ -37,7 +37,13 @@ impl Row {
         self
     }
 
-    fn value(&self) -> Value {
+    /// The row as JSON.
+    pub(crate) fn json(&self) -> String {
+        go_json(&self.value())
+    }
+
+    /// The row as templates see it.
+    pub(crate) fn value(&self) -> Value {
         let mut fields: HashMap<String, Value> = self
             .fields
             .iter()

@@ -6,7 +6,7 @@ mod indent;
 mod listing;
 mod tabwriter;
 
-pub use engine::{check_template, render_document, render_raw};
-pub use indent::indent;
+pub use engine::{check_template, escape_html, render_document, render_raw, render_value};
+pub use indent::{indent, indent_with};
 pub use listing::{Column, Listing, Row};
 pub use tabwriter::align_with;

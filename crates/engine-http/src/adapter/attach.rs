@@ -1,14 +1,16 @@
 //! Moving bytes between a client and a supervisor's stream, and detach keys.
 
-use ::container::Attached;
-use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
+use std::sync::Arc;
+
+use ::container::{Attached, Container, Containers, LogQuery, Replay};
+use shim_protocol::AttachStreams;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::unix::OwnedWriteHalf,
 };
 
-use crate::{Attachment, Framing, Hijacked, stdcopy};
+use super::{Engine, blocking, log_frames};
+use crate::{Answer, Attachment, Framing, Hijacked, backend::container::AttachOptions, stdcopy};
 
 /// `ctrl-p,ctrl-q`.
 pub(super) const DEFAULT_DETACH_KEYS: &[u8] = &[0x10, 0x11];
@@ -27,6 +29,14 @@ pub(super) fn attachment(attached: Attached, detach_keys: Option<Vec<u8>>) -> At
     Attachment::new(framing, move |client| pump(client, attached, keys))
 }
 
+/// Neither the log nor the stream: the connection ends at once.
+pub(super) fn nothing(framing: Framing) -> Attachment {
+    Attachment::new(framing, |mut client: Hijacked| async move {
+        // A client that has gone needs no goodbye.
+        let _ = client.shutdown().await;
+    })
+}
+
 /// Only a terminal's bytes are typed by hand.
 fn keys_for(attached: &Attached, detach_keys: Option<Vec<u8>>) -> Vec<u8> {
     if attached.has_terminal {
@@ -36,31 +46,108 @@ fn keys_for(attached: &Attached, detach_keys: Option<Vec<u8>>) -> Vec<u8> {
     }
 }
 
-/// Replays a log, then serves the live stream if one was asked for.
-pub(super) fn with_replay(
-    framing: Framing,
-    replay: Option<impl Stream<Item = std::io::Result<Bytes>> + Send + 'static>,
-    live: Option<Attached>,
-    detach_keys: Option<Vec<u8>>,
-) -> Attachment {
-    Attachment::new(framing, move |mut client| async move {
-        if let Some(replay) = replay {
-            let mut replay = std::pin::pin!(replay);
-            while let Some(Ok(bytes)) = replay.next().await {
-                if client.write_all(&bytes).await.is_err() {
-                    return;
+/// A log that a client reads before the live stream, or alone.
+pub(super) struct Preface {
+    pub(super) replay: Replay,
+    pub(super) format: log_frames::Format,
+    /// `None`: the log alone.
+    pub(super) live: Option<Live>,
+}
+
+/// How the live stream goes on where the log ends.
+pub(super) struct Live {
+    pub(super) containers: Containers,
+    pub(super) container: String,
+    pub(super) streams: AttachStreams,
+    pub(super) detach_keys: Option<Vec<u8>>,
+}
+
+impl Engine {
+    /// Attaches to the log, and to the stream behind it if that was asked for.
+    pub(super) async fn attach_with_log(
+        &self,
+        container: &Arc<Container>,
+        options: AttachOptions,
+        streams: AttachStreams,
+    ) -> Answer<Attachment> {
+        let framing =
+            if container.record().config.tty { Framing::Raw } else { Framing::Multiplexed };
+        let query =
+            LogQuery { stdout: options.stdout, stderr: options.stderr, ..LogQuery::default() };
+        let id = container.id.to_string();
+        if options.stream {
+            ::container::check_attachable(container)?;
+        }
+        let (containers, container) = (self.containers.clone(), Arc::clone(container));
+        let replay = blocking(move || containers.replay(&container, query)).await?;
+        let live = options.stream.then(|| Live {
+            containers: self.containers.clone(),
+            container: id,
+            streams,
+            detach_keys: options.detach_keys,
+        });
+        let format = log_frames::Format { framing, timestamps: false, details: false };
+        Ok(with_replay(Preface { replay, format, live }))
+    }
+}
+
+/// Replays a log, then serves the live stream if one was asked for. The stream is joined only when
+/// the replay has caught up, so that a long log does not hold the container up.
+pub(super) fn with_replay(preface: Preface) -> Attachment {
+    Attachment::new(preface.format.framing, move |mut client| async move {
+        let Preface { mut replay, format, live } = preface;
+        if !send_replay(&mut client, &mut replay, format).await {
+            return;
+        }
+        let Some(Live { containers, container, streams, detach_keys }) = live else {
+            // A client that has gone needs no goodbye.
+            return drop(client.shutdown().await);
+        };
+        match containers.attach_after(&mut replay, &container, streams).await {
+            Ok(attached) => {
+                if send_replay(&mut client, &mut replay, format).await {
+                    let keys = keys_for(&attached, detach_keys);
+                    pump(client, attached, keys).await;
                 }
             }
-        }
-        match live {
-            Some(attached) => {
-                let keys = keys_for(&attached, detach_keys);
-                pump(client, attached, keys).await;
+            Err(error) => {
+                let text = format!("Error attaching: {}\n", types::error::chain(&error));
+                // A client that has gone needs no explanation.
+                let _ = client.write_all(&frame_text(format.framing, &text)).await;
+                let _ = client.shutdown().await;
             }
-            // A client that has gone needs no goodbye.
-            None => drop(client.shutdown().await),
         }
     })
+}
+
+/// A text of the engine's own, on standard output.
+pub(super) fn frame_text(framing: Framing, text: &str) -> bytes::Bytes {
+    match framing {
+        Framing::Raw => bytes::Bytes::copy_from_slice(text.as_bytes()),
+        Framing::Multiplexed => stdcopy::frame(stdcopy::Stream::Stdout, text.as_bytes()),
+    }
+}
+
+/// Sends what a log has now; `false` when the client or the log has failed.
+async fn send_replay(
+    client: &mut Hijacked,
+    replay: &mut Replay,
+    format: log_frames::Format,
+) -> bool {
+    loop {
+        match replay.next().await {
+            Ok(records) if records.is_empty() => return true,
+            Ok(records) => {
+                if client.write_all(&log_frames::encode(&records, format)).await.is_err() {
+                    return false;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot read a log for an attached client");
+                return false;
+            }
+        }
+    }
 }
 
 /// Copies both ways. The client's end of input is passed on as a half-close; the container's end

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use ::container::{
-    self as service, Container, LogQuery, RemoveOptions, StopOptions, record::ReadOnlySubmounts,
+    self as service, Container, LogExtent, LogQuery, RemoveOptions, StopOptions,
+    record::ReadOnlySubmounts,
 };
 use async_trait::async_trait;
 use engine_api::{
@@ -46,12 +47,16 @@ pub(super) fn nanos(at: Timestamp) -> i64 {
     i64::try_from(at.total_nanoseconds()).unwrap_or(i64::MAX)
 }
 
+fn log_time(at: Timestamp) -> service::Timestamp {
+    service::Timestamp { seconds: at.seconds, nanos: at.nanoseconds }
+}
+
 fn log_query(options: &LogOptions) -> LogQuery {
     LogQuery {
         stdout: options.stdout,
         stderr: options.stderr,
-        since_nanos: options.since.map(nanos),
-        until_nanos: options.until.map(nanos),
+        since: options.since.map(log_time),
+        until: options.until.map(log_time),
         tail: match options.tail {
             Tail::All => None,
             Tail::Lines(lines) => Some(usize::try_from(lines).unwrap_or(usize::MAX)),
@@ -165,7 +170,8 @@ impl ContainerBackend for Engine {
         let container = self.containers.find(id)?;
         let framing = Self::framing(&container);
         let (containers, query) = (self.containers.clone(), log_query(&options));
-        let batches = containers.logs(&container, query, options.follow)?;
+        let extent = if options.follow { LogExtent::Followed } else { LogExtent::Present };
+        let batches = blocking(move || containers.logs(&container, query, extent)).await?;
         let format = log_frames::Format {
             framing,
             timestamps: options.timestamps,
@@ -265,30 +271,19 @@ impl ContainerBackend for Engine {
 
     async fn attach(&self, id: &str, options: AttachOptions) -> Answer<Attachment> {
         let container = self.containers.find(id)?;
-        let replay = if options.logs {
-            let query =
-                LogQuery { stdout: options.stdout, stderr: options.stderr, ..LogQuery::default() };
-            let format = log_frames::Format {
-                framing: Self::framing(&container),
-                timestamps: false,
-                details: false,
-            };
-            Some(log_frames::frames(self.containers.logs(&container, query, false)?, format))
-        } else {
-            None
-        };
         let streams = AttachStreams {
             stdin: options.stdin && container.record().config.open_stdin,
             stdout: options.stdout,
             stderr: options.stderr,
         };
-        let framing = Self::framing(&container);
-        let live =
-            if options.stream { Some(self.containers.attach(id, streams).await?) } else { None };
-        Ok(match (replay, live) {
-            (None, Some(live)) => attach::attachment(live, options.detach_keys),
-            (replay, live) => attach::with_replay(framing, replay, live, options.detach_keys),
-        })
+        if options.logs {
+            return self.attach_with_log(&container, options, streams).await;
+        }
+        if !options.stream {
+            return Ok(attach::nothing(Self::framing(&container)));
+        }
+        let live = self.containers.attach(id, streams).await?;
+        Ok(attach::attachment(live, options.detach_keys))
     }
 
     async fn wait(

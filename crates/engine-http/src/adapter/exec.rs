@@ -7,12 +7,12 @@ use tokio::io::AsyncWriteExt;
 
 use super::{
     Engine,
-    attach::{DEFAULT_DETACH_KEYS, pump_exec},
+    attach::{DEFAULT_DETACH_KEYS, frame_text, pump_exec},
 };
 use crate::{
     Answer, ApiError, Attachment, Framing,
     backend::{ExecBackend, TerminalSize, exec::StartExec},
-    detach_keys, stdcopy,
+    detach_keys,
 };
 
 /// How long the report of an exec's end may come after its last output.
@@ -99,12 +99,7 @@ impl ExecBackend for Engine {
                 Ok(None) => {}
                 Err(error) => {
                     let text = format!("{}\r\n", types::error::chain(&error));
-                    let bytes = match framing {
-                        Framing::Raw => bytes::Bytes::from(text),
-                        Framing::Multiplexed => {
-                            stdcopy::frame(stdcopy::Stream::Stdout, text.as_bytes())
-                        }
-                    };
+                    let bytes = frame_text(framing, &text);
                     // A client that has gone needs no explanation.
                     let _ = client.write_all(&bytes).await;
                     let _ = client.shutdown().await;

@@ -12,7 +12,7 @@ use engine_api::container::{ContainerConfig, FilesystemChange, PathStat};
 use tokio_util::io::SyncIoBridge;
 use types::Classify as _;
 
-use super::{Engine, blocking};
+use super::{Engine, blocking, export_pipe};
 use crate::{
     Answer, ApiError, ByteStream,
     backend::{container::PutArchive, image::CommitContainer},
@@ -94,15 +94,12 @@ impl Engine {
             author: some(options.author),
             reference: options.reference,
         };
-        let (reader, writer) = io::pipe().map_err(|error| internal(&error))?;
         let (containers, exported) = (self.containers.clone(), Arc::clone(container));
-        let export = tokio::task::spawn_blocking(move || {
-            containers.export_changes(&exported, &mut io::BufWriter::new(writer))
-        });
+        let (reader, export) = export_pipe::open(move |out| {
+            containers.export_changes(&exported, out).map_err(ApiError::from)
+        })?;
         let image = self.images.commit(request, reader).await;
-        // The cause is the export's, if it failed: the archive then ended too early.
-        export.await.map_err(|error| internal(&error))??;
-        let id = image?.id.to_string();
+        let id = export.blame(image).await?.id.to_string();
         self.commit_event(container, &id, reference.map(|name| name.familiar()).as_deref());
         Ok(id)
     }
@@ -120,7 +117,7 @@ impl Engine {
     }
 }
 
-fn internal(error: &dyn std::fmt::Display) -> ApiError {
+pub(super) fn internal(error: &dyn std::fmt::Display) -> ApiError {
     ApiError::new(types::ErrorKind::Internal, format!("the operation was cut short: {error}"))
 }
 

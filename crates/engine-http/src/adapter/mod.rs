@@ -4,6 +4,7 @@ mod attach;
 mod container;
 mod container_filter;
 mod exec;
+mod export_pipe;
 mod files;
 mod image;
 mod log_frames;

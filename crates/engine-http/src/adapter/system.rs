@@ -191,7 +191,7 @@ impl SystemBackend for Engine {
                 volume: names(&["local"]),
                 network: names(&["bridge", "host", "null"]),
                 authorization: None,
-                log: names(&["json-file", "none"]),
+                log: names(&::container::LOG_DRIVERS),
             },
             memory_limit: true,
             swap_limit: true,

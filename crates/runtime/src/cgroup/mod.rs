@@ -10,6 +10,7 @@ mod device;
 mod dynmods;
 mod freeze;
 mod hierarchy;
+mod network;
 mod stats;
 mod v1;
 mod v2;
@@ -280,12 +281,8 @@ impl Cgroup {
     /// # Errors
     /// When one is refused; those before it are set.
     pub fn update(&self, resources: &LinuxResources) -> Result<()> {
-        if resources.network.as_ref().is_some_and(|n| !n.is_null()) {
-            return Err(CgroupError::Controller { controller: "net_cls and net_prio (not built)" });
-        }
-        if !resources.rdma.is_empty() {
-            return Err(CgroupError::Controller { controller: "rdma (not built)" });
-        }
+        network::apply(self, resources.network.as_ref())?;
+        network::apply_rdma(self, &resources.rdma)?;
         if self.is_v2() { v2::apply(self, resources) } else { v1::apply(self, resources) }
     }
 

@@ -27,9 +27,13 @@ const RET_KILL_PROCESS: u32 = 0x8000_0000;
 const RET_KILL_THREAD: u32 = 0;
 const RET_TRAP: u32 = 0x0003_0000;
 const RET_ERRNO: u32 = 0x0005_0000;
+const RET_NOTIFY: u32 = 0x7fc0_0000;
 const RET_TRACE: u32 = 0x7ff0_0000;
 const RET_LOG: u32 = 0x7ffc_0000;
 const RET_ALLOW: u32 = 0x7fff_0000;
+
+/// The action that asks a listener.
+pub(super) const NOTIFY: &str = "SCMP_ACT_NOTIFY";
 
 const MAX_INSTRUCTIONS: usize = 4096;
 
@@ -49,9 +53,20 @@ const fn plain(code: u16, k: u32) -> Instruction {
 /// Compiles a policy to an array of `struct sock_filter` in native byte order.
 ///
 /// # Errors
-/// For unknown names of actions, operators or architectures, and for what is not built. Unknown
-/// system calls are passed over.
+/// For unknown names of actions, operators or architectures, for what is not built, and for a
+/// policy that asks a listener (see [`compile_listening`]). Unknown system calls are passed over.
 pub fn compile(policy: &Seccomp) -> Result<Vec<u8>, SeccompError> {
+    if super::asks_listener(policy) {
+        return Err(SeccompError::Unsupported { feature: "SCMP_ACT_NOTIFY" });
+    }
+    compile_listening(policy)
+}
+
+/// As [`compile`], for who loads the program with a listener.
+///
+/// # Errors
+/// As [`compile`]'s.
+pub fn compile_listening(policy: &Seccomp) -> Result<Vec<u8>, SeccompError> {
     let program = assemble(policy)?;
     Ok(program
         .iter()
@@ -392,9 +407,7 @@ fn action(name: &str, data: Option<u32>) -> Result<u32, SeccompError> {
         "SCMP_ACT_TRAP" => RET_TRAP,
         "SCMP_ACT_TRACE" => RET_TRACE | data.unwrap_or(libc::EPERM as u32),
         "SCMP_ACT_LOG" => RET_LOG,
-        "SCMP_ACT_NOTIFY" => {
-            return Err(SeccompError::Unsupported { feature: "SCMP_ACT_NOTIFY" });
-        }
+        NOTIFY => RET_NOTIFY,
         other => return Err(SeccompError::Name { what: "action", name: other.to_owned() }),
     })
 }

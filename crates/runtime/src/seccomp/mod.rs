@@ -15,7 +15,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 
-pub use assemble::compile;
+pub use assemble::{compile, compile_listening};
 pub use syscalls::Arch;
 pub use template::{Conditions, DefaultPolicy, KernelVersion, TemplateRule, resolve};
 
@@ -60,6 +60,28 @@ pub enum SeccompError {
         /// How many.
         instructions: usize,
     },
+}
+
+/// Whether a policy asks a listener what to do about some calls.
+#[must_use]
+pub fn asks_listener(policy: &Seccomp) -> bool {
+    policy.syscalls.iter().any(|rule| rule.action == assemble::NOTIFY)
+}
+
+/// Refuses a policy whose listener could never be asked.
+pub(crate) fn check_listener(policy: &Seccomp) -> Result<(), RuntimeError> {
+    let field = |value: &str, reason| Err(RuntimeError::field("linux.seccomp", value, reason));
+    if policy.default_action == assemble::NOTIFY {
+        return field(assemble::NOTIFY, "cannot be the default action");
+    }
+    let asks = |rule: &&oci::runtime::SeccompRule| rule.action == assemble::NOTIFY;
+    if policy.syscalls.iter().filter(asks).any(|rule| rule.names.iter().any(|n| n == "write")) {
+        return field("write", "cannot be notified: the listener itself is handed over by it");
+    }
+    match &policy.listener_path {
+        None => field(assemble::NOTIFY, "needs a listenerPath"),
+        Some(_) => Ok(()),
+    }
 }
 
 /// The flags of `seccomp(2)` for a policy.

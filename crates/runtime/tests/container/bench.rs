@@ -237,6 +237,8 @@ impl Bench {
             cgroup: &self.cgroup,
             console_size: None,
             inherited: 0,
+            policy: None,
+            agent: None,
         })?;
         Ok(finish(output, &running.pidfd))
     }

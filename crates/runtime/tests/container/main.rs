@@ -193,6 +193,8 @@ fn exec_joins_namespaces_cgroup_and_filter() {
         cgroup: &bench.cgroup,
         console_size: None,
         inherited: 0,
+        policy: None,
+        agent: None,
     })
     .unwrap();
     let outcome = bench::finish(output, &exec.pidfd);
@@ -222,6 +224,8 @@ fn exec_can_have_a_terminal() {
         cgroup: &bench.cgroup,
         console_size: Some((90, 30)),
         inherited: 0,
+        policy: None,
+        agent: None,
     })
     .unwrap();
     let text = read_terminal(File::from(terminal.unwrap()));
@@ -488,6 +492,8 @@ fn an_external_runtime_does_the_same() {
                 cgroup: &bench.cgroup,
                 console_size: None,
                 inherited: 0,
+                policy: None,
+                agent: None,
             },
         )
         .unwrap();

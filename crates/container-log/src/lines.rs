@@ -3,28 +3,23 @@
 //! A message is a line without its newline, or a part of 16 KiB of a longer line, or what is left
 //! at the stream's end. Only an incomplete tail is ever kept.
 
-use super::Timestamp;
+use rustix::rand::{GetRandomFlags, getrandom};
 
-/// Longest message in bytes; a line of this length or more is cut.
-pub const MAX_MESSAGE_BYTES: usize = 16 << 10;
-
-/// One message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Message<'a> {
-    /// Without the newline.
-    pub text: &'a [u8],
-    /// Whether the newline came, so that the line is complete.
-    pub is_complete: bool,
-    /// When the line's first part was read.
-    pub time: Timestamp,
-}
+use crate::{MAX_MESSAGE_BYTES, Message, Part, Timestamp, message::PartId};
 
 /// The unfinished line of one stream.
 #[derive(Debug, Default)]
 pub struct Lines {
     tail: Vec<u8>,
-    /// When the line that was begun with an already emitted part was begun.
-    begun: Option<Timestamp>,
+    /// A line of which parts have been emitted already.
+    begun: Option<Begun>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Begun {
+    time: Timestamp,
+    id: PartId,
+    parts: u32,
 }
 
 impl Lines {
@@ -40,13 +35,12 @@ impl Lines {
                 None if window.len() == room => (room, false),
                 None => break,
             };
-            let time = self.begun.unwrap_or(now);
-            self.begun = (!is_complete).then_some(time);
+            let (time, part) = self.next_part(is_complete, now);
             if self.tail.is_empty() {
-                emit(Message { text: &rest[..used], is_complete, time });
+                emit(Message { text: &rest[..used], time, part });
             } else {
                 self.tail.extend_from_slice(&rest[..used]);
-                emit(Message { text: &self.tail, is_complete, time });
+                emit(Message { text: &self.tail, time, part });
                 self.tail = Vec::new();
             }
             rest = &rest[used + usize::from(is_complete)..];
@@ -57,11 +51,40 @@ impl Lines {
     /// Emits what is left when the stream has ended.
     pub fn finish(&mut self, now: Timestamp, emit: impl FnOnce(Message<'_>)) {
         let tail = std::mem::take(&mut self.tail);
-        let time = self.begun.take().unwrap_or(now);
         if !tail.is_empty() {
-            emit(Message { text: &tail, is_complete: false, time });
+            let (time, part) = self.next_part(false, now);
+            emit(Message { text: &tail, time, part });
         }
+        self.begun = None;
     }
+
+    /// What has been read and is in no message yet.
+    #[must_use]
+    pub fn unfinished(&self) -> &[u8] {
+        &self.tail
+    }
+
+    fn next_part(&mut self, is_complete: bool, now: Timestamp) -> (Timestamp, Option<Part>) {
+        let begun = match self.begun.take() {
+            None if is_complete => return (now, None),
+            None => Begun { time: now, id: random_id(), parts: 0 },
+            Some(begun) => begun,
+        };
+        let ordinal = begun.parts + 1;
+        if !is_complete {
+            self.begun = Some(Begun { parts: ordinal, ..begun });
+        }
+        (begun.time, Some(Part { id: begun.id, ordinal, is_last: is_complete }))
+    }
+}
+
+/// Without entropy the id is zero: parts of a line are told apart by their ordinals still.
+fn random_id() -> PartId {
+    let mut id = PartId::default();
+    if getrandom(&mut id, GetRandomFlags::NONBLOCK).is_err() {
+        id = PartId::default();
+    }
+    id
 }
 
 /// The first position of `needle`, eight bytes at a time.
@@ -92,9 +115,9 @@ mod tests {
         let mut lines = Lines::default();
         let mut seen = Vec::new();
         for chunk in chunks {
-            lines.feed(chunk, NOW, |m| seen.push((m.text.to_vec(), m.is_complete)));
+            lines.feed(chunk, NOW, |m| seen.push((m.text.to_vec(), m.is_complete())));
         }
-        lines.finish(NOW, |m| seen.push((m.text.to_vec(), m.is_complete)));
+        lines.finish(NOW, |m| seen.push((m.text.to_vec(), m.is_complete())));
         seen
     }
 
@@ -136,6 +159,22 @@ mod tests {
         lines.feed(&[b'x'; MAX_MESSAGE_BYTES], NOW, |m| times.push(m.time));
         lines.feed(b"y\nz\n", LATER, |m| times.push(m.time));
         assert_eq!(times, [NOW, NOW, LATER]);
+    }
+
+    #[test]
+    fn parts_of_one_line_share_an_id_and_are_counted() {
+        let mut lines = Lines::default();
+        let mut parts = Vec::new();
+        let mut text = vec![b'x'; 2 * MAX_MESSAGE_BYTES + 1];
+        text.extend_from_slice(b"\nwhole\n");
+        text.extend_from_slice(&[b'y'; MAX_MESSAGE_BYTES]);
+        lines.feed(&text, NOW, |m| parts.push(m.part));
+        let ordinals: Vec<_> = parts.iter().map(|p| p.map(|p| (p.ordinal, p.is_last))).collect();
+        let expected =
+            [Some((1, false)), Some((2, false)), Some((3, true)), None, Some((1, false))];
+        assert_eq!(ordinals, expected);
+        let ids: Vec<_> = parts.iter().flatten().map(|p| p.id).collect();
+        assert!(ids[0] == ids[1] && ids[1] == ids[2] && ids[2] != ids[3]);
     }
 
     #[test]
