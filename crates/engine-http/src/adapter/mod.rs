@@ -3,6 +3,7 @@
 mod attach;
 mod container;
 mod container_filter;
+mod disk_usage;
 mod exec;
 mod export_pipe;
 mod files;

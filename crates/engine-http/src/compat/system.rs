@@ -84,7 +84,12 @@ pub fn lower_disk_usage(
     if let Some(images) = &mut usage.image_usage {
         lists.layers_size = Some(images.total_size);
         let mut items = std::mem::take(&mut images.items);
+        // Here they were always counted; in lists of images only since 1.51.
+        let counts: Vec<i64> = items.iter().map(|image| image.containers).collect();
         compat::image::lower_list(&mut items, version);
+        for (image, count) in items.iter_mut().zip(counts) {
+            image.containers = count;
+        }
         lists.images = Some(items);
     }
     if let Some(containers) = &mut usage.container_usage {
