@@ -58,9 +58,14 @@ use_the_hub() {
   [ -n "$digest" ] || refuse "push did not tell the digest"
   if [ -n "$HAS_DEBIAN" ]; then run gantry push "$HUB/ada/nginx:1.0"; fi
   run gantry rmi "$HUB/ada/web:1.0"
-  run gantry-hub repo set-visibility ada/web public --data-dir "$DATA/hub"
   run gantry search "$HUB/web"
   output_has "ada/web"
+  if DOCKER_CONFIG=$RUN/stranger gantry search "$HUB/web" | grep -q ada/web; then
+    refuse "a stranger finds a private repository"
+  fi
+  held "strangers do not find it: a repository is private until its owner says otherwise"
+  run gantry-hub repo set-visibility ada/web public --data-dir "$DATA/hub"
+  within 5 eval 'DOCKER_CONFIG=$RUN/stranger gantry search "$HUB/web" | grep -q ada/web'
   run gantry pull "$HUB/ada/web:1.0"
   output_has "$digest"
   run gantry rmi "$HUB/ada/web:1.0"

@@ -160,6 +160,8 @@ fn good_configurations_are_ok() {
             ],
         ),
         (r#"{"debug":true}"#, &["-l", "info"]),
+        (r#"{"cgroup-favor-dynmods":"off"}"#, &[]),
+        ("{}", &["--cgroup-favor-dynmods", "on"]),
     ] {
         let output = room.validate(json, flags);
         assert_eq!(
@@ -220,6 +222,7 @@ fn bad_configurations_are_refused_by_key() {
         (r#"{"userns-remap":"default"}"#, &[], "user namespaces are not implemented by Gantry yet"),
         (r#"{"storage-driver":"btrfs"}"#, &[], "storage-driver: btrfs"),
         (r#"{"selinux-enabled":true}"#, &[], "selinux-enabled"),
+        ("{}", &["--cgroup-favor-dynmods=yes"], "invalid value for cgroup-favor-dynmods"),
         (r#"{"seccomp-profile":"/absent"}"#, &[], "invalid value for seccomp-profile: /absent"),
         (r#"{"default-shm-size":"lots"}"#, &[], "invalid value for default-shm-size"),
         ("{}", &["--default-ulimit", "nofile"], "--default-ulimit"),

@@ -20,8 +20,8 @@ use types::{Digest, Reference};
 
 use crate::config::Directory;
 
-/// Media type of a list that is pushed.
-pub const LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+const LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// Most that is read of one stored document; a registry's manifests have 4 MiB at most.
 const MAX_FILE_LEN: u64 = 16 << 20;
@@ -213,6 +213,15 @@ pub fn digest(bytes: &[u8]) -> Digest {
     Digest::from_sha256(&Sha256::digest(bytes).into())
 }
 
+/// The media type of a list: the first manifest's family decides.
+#[must_use]
+pub fn media_type(entries: &[&Entry]) -> &'static str {
+    match entries.first() {
+        Some(first) if first.media_type == OCI_MANIFEST => OCI_INDEX,
+        _ => LIST,
+    }
+}
+
 /// A list as it is pushed and shown: three blanks per level, as docker writes it.
 ///
 /// # Errors
@@ -239,7 +248,8 @@ pub fn document(entries: &[&Entry]) -> anyhow::Result<Vec<u8>> {
         digest: &entry.digest,
         platform: entry.platform.clone().unwrap_or_default(),
     });
-    let list = List { schema_version: 2, media_type: LIST, manifests: manifests.collect() };
+    let media_type = media_type(entries);
+    let list = List { schema_version: 2, media_type, manifests: manifests.collect() };
     let mut bytes = Vec::new();
     let blanks = serde_json::ser::PrettyFormatter::with_indent(b"   ");
     list.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, blanks))?;

@@ -260,6 +260,41 @@ fn restart_gives_a_new_process_and_keeps_the_files() {
     engine.ok(&["start", "c1"]);
 }
 
+/// Nothing of it outlives the host, so nothing of it is flushed; it goes on after a restart.
+#[test]
+fn the_layer_of_a_container_with_rm_is_volatile() {
+    let engine = Engine::start();
+    let is_volatile = |name: &str| {
+        let mounts = engine.ok(&["exec", name, "cat", "/proc/mounts"]);
+        let root = mounts.lines().find(|line| line.split(' ').nth(1) == Some("/"));
+        // "volatile" or, on newer kernels, "fsync=volatile".
+        root.expect("there is a root").contains("volatile")
+    };
+    engine.ok(&["run", "-d", "--rm", "--name", "passing", "busybox", "sleep", "1000"]);
+    engine.ok(&["run", "-d", "--name", "lasting", "busybox", "sleep", "1000"]);
+    assert!(is_volatile("passing") && !is_volatile("lasting"));
+    for name in ["passing", "lasting"] {
+        engine.ok(&["exec", name, "sh", "-c", "echo kept > /file; sync"]);
+        engine.ok(&["restart", "-t", "0", name]);
+        assert_eq!(engine.ok(&["exec", name, "cat", "/file"]), "kept", "{name}");
+    }
+}
+
+#[test]
+fn exec_finds_users_as_the_container_has_them_now() {
+    let engine = Engine::start();
+    engine.ok(&["run", "-d", "--name", "one", "busybox", "sleep", "1000"]);
+    let script =
+        "echo late:x:4711:4712::/:/bin/sh >> /etc/passwd; echo more:x:4713:late >> /etc/group";
+    engine.ok(&["exec", "one", "sh", "-c", script]);
+    let id = ["exec", "-u", "late", "one", "id", "-u"];
+    assert_eq!(engine.ok(&id), "4711");
+    assert_eq!(engine.ok(&["exec", "-u", "late", "one", "id", "-G"]), "4712 4713");
+    engine.ok(&["stop", "-t", "0", "one"]);
+    engine.ok(&["start", "one"]);
+    assert_eq!(engine.ok(&id), "4711");
+}
+
 #[test]
 fn start_with_attach_gives_output_and_code() {
     let engine = Engine::start();

@@ -135,4 +135,8 @@ fn inspect_tells_what_was_asked_for() {
     );
     let df = engine.ok(&["system", "df"]);
     assert!(df.contains("Local Volumes"), "{df}");
+    let sums = engine.ok(&["system", "df", "--format", "{{.Type}} {{.TotalCount}} {{.Size}}"]);
+    assert!(sums.contains("Containers 1 ") && sums.contains("Local Volumes 1 "), "{sums}");
+    let images = sums.lines().find(|line| line.starts_with("Images 1 ")).unwrap_or_default();
+    assert!(!images.is_empty() && !images.ends_with(" 0B"), "{sums}");
 }

@@ -36,11 +36,13 @@ fn kill_supervisor(engine: &Engine, name: &str) -> i32 {
 #[test]
 fn a_killed_supervisor_takes_its_container_along_and_the_engine_says_so() {
     let engine = Engine::start();
+    // Nobody else's: below those that engines hand out, and one for each slot.
+    let slot: u16 = engine.slot().bridge().trim_start_matches("gtest").parse().unwrap();
+    let publish = format!("127.0.0.1:{}:80", 20_000 + slot);
     for options in [&[][..], &["--pid", "host"], &["--init"], &["-t"]] {
-        let port = ["run", "-d", "--name", "orphan", "-v", "/data", "-p", "127.0.0.1::80"];
+        let port = ["run", "-d", "--name", "orphan", "-v", "/data", "-p", &publish];
         let command = ["busybox", "sh", "-c", "sleep 1000 & exec sleep 1001"];
         engine.ok(&[&port, options, &command].concat());
-        let published = engine.ok(&["port", "orphan", "80"]);
         let waiting = engine.docker_session(&["wait", "orphan"]);
         let exec = engine.docker_session(&["exec", "orphan", "sleep", "1002"]);
         let init = kill_supervisor(&engine, "orphan");
@@ -51,8 +53,7 @@ fn a_killed_supervisor_takes_its_container_along_and_the_engine_says_so() {
         let error = engine.inspect("orphan", "{{.State.Error}}");
         assert!(error.contains("supervisor"), "{error:?}");
         // What it held is free: its port for the next, itself for another start.
-        let again = format!("{published}:80");
-        engine.ok(&["run", "-d", "--name", "next", "-p", &again, "busybox", "sleep", "1000"]);
+        engine.ok(&["run", "-d", "--name", "next", "-p", &publish, "busybox", "sleep", "1000"]);
         engine.ok(&["rm", "-f", "next"]);
         engine.ok(&["start", "orphan"]);
         assert_eq!(state(&engine, "orphan"), "running 0");

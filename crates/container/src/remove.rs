@@ -9,6 +9,7 @@ use crate::{
     ContainerError, Containers,
     container::Container,
     containers::snapshot_key,
+    phase::Stopwatch,
     state::{Phase, Transition},
 };
 
@@ -134,6 +135,7 @@ impl Containers {
         with_volumes: bool,
     ) -> Result<(), ContainerError> {
         let record = container.record();
+        let mut watch = Stopwatch::start(&record.id);
         let mut failures: Vec<String> = Vec::new();
         let mut note = |outcome: Result<(), ContainerError>| {
             failures.extend(outcome.err().map(|error| types::error::chain(&error)));
@@ -145,6 +147,7 @@ impl Containers {
         });
         note(self.release_host_mounts(&record.id));
         note(self.discard_data_dir(&record.id));
+        watch.lap("removal: directories");
         note(self.inner.services.volumes.release(&record.id).map_err(Into::into));
         if with_volumes {
             note(self.remove_anonymous_volumes(&record));
@@ -152,7 +155,9 @@ impl Containers {
         if !failures.is_empty() {
             return Err(ContainerError::Removal { id: record.id.to_string(), failures });
         }
-        self.forget(container)
+        let forgotten = self.forget(container);
+        watch.lap("removal: rows");
+        forgotten
     }
 
     /// Takes a container's directory away; its logs may be large, so nobody waits for the disk.

@@ -20,22 +20,20 @@ use crate::{
     clock::now_nanos,
     container::Container,
     containers::snapshot_key,
-    exec::start_exit_code,
     files::running_root,
     host_files,
     host_mount::Subpaths,
     log_config::{LogConfigPlan, LogPlace},
     network_mode::NetworkMode,
+    phase::Stopwatch,
     record::Record,
     settings::NATIVE_RUNTIME,
     shared_memory::SharedMemory,
     spec::{self, HostFiles, Inputs, NamespacePlan, Origin, security::SeccompChoice},
+    start_failure::{CREATE_FAILED, shim_error},
     state::{Phase, Transition},
     volume_copy,
 };
-
-/// What a failed start says in Docker's words.
-const CREATE_FAILED: &str = "failed to create task for container: failed to create shim task: ";
 
 /// How long a container may take to end when its start is undone.
 const UNDO_DEADLINE: Duration = Duration::from_secs(10);
@@ -96,12 +94,14 @@ impl Containers {
             }
         };
         let pid = launched.pid;
+        let mut watch = Stopwatch::start(&container.id);
         if let Err(error) = self.note_start(container, pid, is_restart) {
             // What cannot be written down must not run: nobody would know of it after a crash.
             self.undo_launch(container, launched).await;
             self.note_failed_start(container, &error);
             return Err(error);
         }
+        watch.lap("start: row");
         self.adopt_launch(container, launched);
         tracing::debug!(container.id = %container.id, pid, elapsed = ?began.elapsed(), "started");
         Ok(())
@@ -176,10 +176,13 @@ impl Containers {
     async fn launch(&self, container: &Arc<Container>) -> Result<Launched, ContainerError> {
         let record = container.record();
         let dir = self.shim_dir(&record.id);
+        let mut watch = Stopwatch::start(&container.id);
         await_departure(container).await;
+        watch.lap("start: end of the last run");
         self.inner.cgroup_moves.prewarm();
         crate::create::remove_dir(&dir)?;
         let (shim, events) = self.inner.shims.take(&dir)?;
+        watch.lap("start: supervisor from the reserve");
         let (network, prepared) = tokio::join!(
             self.connect_network(Arc::clone(&record)),
             self.prepare(Arc::clone(&record))
@@ -193,7 +196,9 @@ impl Containers {
                 unreachable!("one of the two failed");
             }
         };
+        watch.lap("start: network and files, side by side");
         let started = self.finish_launch(container, &record, &shim, network, &mut request).await;
+        watch.lap("start: supervisor (cgroups, clone, mounts, execve)");
         match started {
             Ok((pid, endpoint)) => Ok(Launched { pid, shim, events, endpoint }),
             Err(error) => {
@@ -254,6 +259,13 @@ impl Containers {
     }
 
     fn connect_network_blocking(&self, record: &Record) -> Result<Network, ContainerError> {
+        let mut watch = Stopwatch::start(&record.id);
+        let network = self.make_network(record)?;
+        watch.lap("start: of that, network");
+        Ok(network)
+    }
+
+    fn make_network(&self, record: &Record) -> Result<Network, ContainerError> {
         let networks = &self.inner.services.networks;
         match NetworkMode::parse(&record.host_config.network_mode) {
             NetworkMode::Host => Ok(Network::default()),
@@ -531,21 +543,4 @@ fn endpoint_settings<'a>(
     network: &str,
 ) -> Option<&'a engine_api::network::EndpointSettings> {
     record.endpoints.get(network).or_else(|| record.endpoints.get("default"))
-}
-
-/// A shim's error as the engine's; `prefix` is what Docker says before the runtime's own words.
-pub(crate) fn shim_error(error: ShimError, prefix: &str) -> ContainerError {
-    use shim_protocol::FailureKind;
-    let text = types::error::chain(&error);
-    let Some(failure) = error.failure() else { return ContainerError::Shim(text) };
-    match failure.kind {
-        FailureKind::NotFound if prefix.is_empty() => {
-            ContainerError::Conflict(failure.message.clone())
-        }
-        FailureKind::Conflict => ContainerError::Conflict(failure.message.clone()),
-        kind => ContainerError::StartFailed {
-            message: format!("{prefix}{}", failure.message.trim_start_matches(prefix)),
-            exit_code: start_exit_code(kind),
-        },
-    }
 }

@@ -6,7 +6,7 @@ use crate::{
     ContainerError, Containers,
     container::Container,
     signal,
-    start::shim_error,
+    start_failure::shim_error,
     state::{Phase, Transition},
 };
 

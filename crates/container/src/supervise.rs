@@ -10,6 +10,7 @@ use crate::{
     ContainerError, Containers,
     clock::now_nanos,
     container::Container,
+    phase::Stopwatch,
     restart::{self, Policy},
     state::{Phase, State, Transition},
 };
@@ -120,12 +121,14 @@ impl Containers {
         events: Option<Events>,
     ) {
         let record = &end.record;
+        let mut watch = Stopwatch::start(&container.id);
         if let Err(error) = self.disconnect(&container.id).await {
             tracing::warn!(container.id = %container.id, error = %types::error::chain(&error), "cannot disconnect");
         }
         if let Err(error) = self.release_host_mounts(&container.id) {
             tracing::warn!(container.id = %container.id, error = %types::error::chain(&error), "cannot release its mounts");
         }
+        watch.lap("end: network");
         let shim = {
             let mut live = container.live();
             live.endpoint = None;
@@ -140,6 +143,7 @@ impl Containers {
             // The answer does not matter: a shim that is gone needs no release.
             let _ = shim.release().await;
         }
+        watch.lap("end: supervisor (cgroups)");
         if let Some(events) = events {
             container.live().departing = Some(departure(events));
         }
@@ -152,6 +156,7 @@ impl Containers {
             let noted = container.live().state.apply(Transition::Exited(end.record));
             tracing::debug!(?noted, "noted in memory only");
         }
+        watch.lap("end: row");
         let seconds = (finished - started).max(0) / 1_000_000_000;
         let attributes = BTreeMap::from([
             ("exitCode".to_owned(), exit_code.to_string()),

@@ -321,3 +321,23 @@ async fn search_reads_the_index_document() {
     assert!(found[0].is_official);
     assert_eq!(server.asked("GET /v1/search?q=app&n=5").len(), 1);
 }
+
+#[tokio::test]
+async fn a_search_with_an_identity_token_says_who_asks() {
+    // The index answers anybody: it never asks for a token by itself.
+    let server = Server::start(|address, asked, count| {
+        if !asked.line.contains("/v1/search") {
+            return guarded(address, asked, count);
+        }
+        let is_known = asked.headers.get("authorization").is_some_and(|own| own == "Bearer t-1");
+        let names = if is_known { r#"{"name":"me/private"}"# } else { "" };
+        answer("200 OK", format!("{{\"results\":[{names}]}}"))
+    })
+    .await;
+    let term = format!("{}/private", server.address);
+    let token = Credentials::IdentityToken(Secret::new("refresh-1"));
+    let found = client().search(&term, 5, Some(&token)).await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert!(server.asked("POST /token")[0].body.contains("scope=registry%3Acatalog%3Asearch"));
+    assert!(client().search(&term, 5, None).await.unwrap().is_empty());
+}

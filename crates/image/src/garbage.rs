@@ -29,13 +29,15 @@ impl Images {
         self.inner.read(|c| {
             let mut usage = DiskUsage::default();
             for diff_id in rows::all_layers(c)? {
-                usage.layers_bytes += rows::layer_size(c, &diff_id)?.unwrap_or(0);
+                let size_bytes = rows::layer_size(c, &diff_id)?.unwrap_or(0);
+                usage.layers_bytes += size_bytes;
                 let blobs = rows::blobs(c, &diff_id)?;
                 usage.blobs_bytes += blobs
                     .iter()
                     .filter(|blob| blob.is_local)
                     .map(|blob| blob.size_bytes)
                     .sum::<u64>();
+                usage.layers.insert(diff_id, size_bytes);
             }
             Ok(usage)
         })

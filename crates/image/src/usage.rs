@@ -20,7 +20,7 @@ pub trait ImageUse: Send + Sync {
 }
 
 /// An engine without containers.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct NoContainers;
 
 impl ImageUse for NoContainers {
@@ -30,10 +30,12 @@ impl ImageUse for NoContainers {
 }
 
 /// What all images take together (`system df`).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DiskUsage {
     /// Unpacked layers, each counted once.
     pub layers_bytes: u64,
+    /// Each unpacked layer, by its diff id.
+    pub layers: std::collections::BTreeMap<types::Digest, u64>,
     /// Blobs of layers, each counted once.
     pub blobs_bytes: u64,
 }

@@ -121,8 +121,7 @@ impl Sets {
         let fail = |e| RuntimeError::system("set", "capabilities", e);
         let own = rustix::thread::capabilities(None).map_err(fail)?.permitted.bits();
         let permitted = self.permitted & own;
-        // Nor can what is not in the bounding set become inheritable.
-        let inheritable = self.inheritable & own & self.bounding;
+        let inheritable = self.inheritable & own;
         rustix::thread::set_capabilities(
             None,
             CapabilitySets {

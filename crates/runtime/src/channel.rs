@@ -10,6 +10,7 @@ use std::{
     os::fd::{AsFd, OwnedFd},
 };
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
@@ -138,24 +139,32 @@ impl Channel {
         drop(self.write(&packet));
     }
 
+    /// Creator: whether there is a packet, or never will be one any more.
+    pub(crate) fn is_readable(&self) -> bool {
+        let mut places = [PollFd::new(&self.0, PollFlags::IN)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        matches!(rustix::event::poll(&mut places, Some(&now)), Ok(count) if count > 0)
+    }
+
     /// Creator: the next packet.
     pub(crate) fn receive(&self) -> Result<FromChild, RuntimeError> {
         let mut buffer = vec![0u8; MAX_PACKET_BYTES];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
-        let received = rustix::io::retry_on_intr(|| {
-            rustix::net::recvmsg(
+        let count = loop {
+            let received = rustix::net::recvmsg(
                 &self.0,
                 &mut [IoSliceMut::new(&mut buffer)],
                 &mut control,
                 RecvFlags::CMSG_CLOEXEC,
-            )
-        });
-        let count = match received {
-            Ok(message) => message.bytes,
-            // The child died with a packet of ours unread.
-            Err(rustix::io::Errno::CONNRESET) => 0,
-            Err(e) => return Err(RuntimeError::system("read from", "setup channel", e)),
+            );
+            match received {
+                Ok(message) => break message.bytes,
+                // The child hung up with a packet of ours unread. This is told once, before what
+                // it said; the next call returns its words, or the end.
+                Err(rustix::io::Errno::CONNRESET | rustix::io::Errno::INTR) => {}
+                Err(e) => return Err(RuntimeError::system("read from", "setup channel", e)),
+            }
         };
         let fd = control.drain().find_map(|message| match message {
             RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
@@ -201,4 +210,20 @@ pub(crate) fn decode_failure(json: &[u8]) -> RuntimeError {
 /// The bytes of a failure for the exec FIFO.
 pub(crate) fn failure_bytes(error: &RuntimeError) -> Vec<u8> {
     encode_failure(&Failure { kind: error.runtime_kind(), message: error.message() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn last_words_are_heard_although_a_packet_was_left_unread() {
+        let (creator, child) = Channel::pair().unwrap();
+        creator.tell(ToChild::Placed).unwrap();
+        child.fail(&RuntimeError::Breakout);
+        drop(child);
+        assert!(creator.is_readable());
+        assert!(matches!(creator.receive(), Ok(FromChild::Failed(_))));
+        assert!(matches!(creator.receive(), Ok(FromChild::Closed)));
+    }
 }

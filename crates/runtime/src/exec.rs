@@ -20,12 +20,13 @@ use crate::{
     cgroup::Cgroup,
     channel::{Channel, ToChild},
     error::RuntimeError,
-    init::become_root,
+    filter::Filter,
+    init::{become_root, renew_keyring},
     launch::Running,
     listener::Agent,
     namespace::NamespaceKind,
     parent::{Conversation, Nascent, open_host_proc, to_pid},
-    process::{Filter, ProcessPlan},
+    process::ProcessPlan,
     stdio::Stdio,
     terminal::Terminal,
     tree::Tree,
@@ -185,6 +186,7 @@ impl Entrant<'_> {
         self.stdio.install()?;
         channel.expect(ToChild::Placed)?;
         self.target.enter()?;
+        renew_keyring()?;
         if has_terminal {
             let root = rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
                 .map_err(|e| RuntimeError::system("open", "/", e))?;

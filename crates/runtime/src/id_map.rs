@@ -36,7 +36,19 @@ pub(crate) struct IdMaps {
 #[derive(Debug)]
 enum Container {
     Joined(OwnedFd),
-    Fresh { uids: String, gids: String },
+    Fresh { uids: String, gids: String, root: Option<(u32, u32)> },
+}
+
+/// Mappings, and what root becomes by them.
+#[derive(Debug)]
+pub(crate) struct Owners {
+    pub(crate) mappings: OwnedFd,
+    pub(crate) root: (u32, u32),
+}
+
+/// What id 0 becomes.
+fn root_of(mappings: &[IdMapping]) -> Option<u32> {
+    mappings.iter().find(|m| m.container_id == 0 && m.size > 0).map(|m| m.host_id)
 }
 
 impl IdMaps {
@@ -54,11 +66,28 @@ impl IdMaps {
                 Some(Container::Fresh {
                     uids: lines(&linux.uid_mappings),
                     gids: lines(&linux.gid_mappings),
+                    root: root_of(&linux.uid_mappings).zip(root_of(&linux.gid_mappings)),
                 })
             }
             _ => None,
         };
         Ok(Self { container, made: RefCell::default() })
+    }
+
+    /// Who owns a root that follows the container's mappings; `None` without a user namespace.
+    pub(crate) fn root_owners(&self) -> Result<Option<Owners>, RuntimeError> {
+        let root = match &self.container {
+            None => return Ok(None),
+            Some(Container::Joined(_)) => {
+                return Err(RuntimeError::Unsupported {
+                    feature: "a mapped root in a user namespace that is joined",
+                });
+            }
+            Some(Container::Fresh { root, .. }) => root,
+        };
+        let reason = "a mapped root needs a mapping of id 0";
+        let root = root.ok_or_else(|| RuntimeError::field("linux.uidMappings", "", reason))?;
+        Ok(self.of_container()?.map(|mappings| Owners { mappings, root }))
     }
 
     /// The container's mappings; `None` without a user namespace.
@@ -69,7 +98,7 @@ impl IdMaps {
                 .try_clone()
                 .map(Some)
                 .map_err(|e| RuntimeError::system("duplicate", "user namespace", e)),
-            Some(Container::Fresh { uids, gids }) => self.get(uids, gids).map(Some),
+            Some(Container::Fresh { uids, gids, .. }) => self.get(uids, gids).map(Some),
         }
     }
 
@@ -104,7 +133,45 @@ impl IdMaps {
     }
 }
 
+/// Id mappings of a new user namespace.
+#[derive(Debug)]
+pub(crate) struct Mappings {
+    uids: String,
+    gids: String,
+}
+
+impl Mappings {
+    /// Reads the configuration; `None` without a new user namespace.
+    pub(crate) fn plan(spec: &Spec, namespaces: &Namespaces) -> Result<Option<Self>, RuntimeError> {
+        let none = Vec::new();
+        let (uids, gids) = spec
+            .linux
+            .as_ref()
+            .map_or((&none, &none), |linux| (&linux.uid_mappings, &linux.gid_mappings));
+        if !namespaces.is_fresh(NamespaceKind::User) {
+            return Ok(None);
+        }
+        if uids.is_empty() || gids.is_empty() {
+            return Err(RuntimeError::field(
+                "linux.uidMappings",
+                "[]",
+                "a new user namespace needs mappings of users and groups",
+            ));
+        }
+        Ok(Some(Self { uids: lines(uids), gids: lines(gids) }))
+    }
+
+    /// Creator: gives them to the child that was born into the namespace.
+    pub(crate) fn write(&self, pid: i32) -> Result<(), RuntimeError> {
+        for (name, text) in [("uid_map", &self.uids), ("gid_map", &self.gids)] {
+            let path = format!("/proc/{pid}/{name}");
+            std::fs::write(&path, text).map_err(|e| RuntimeError::system("write", &path, e))?;
+        }
+        Ok(())
+    }
+}
+
 /// As `uid_map` has them.
-pub(crate) fn lines(mappings: &[IdMapping]) -> String {
+fn lines(mappings: &[IdMapping]) -> String {
     mappings.iter().map(|m| format!("{} {} {}\n", m.container_id, m.host_id, m.size)).collect()
 }

@@ -16,16 +16,18 @@ use crate::{
     device,
     entry::{Entry, HostGuard, HostRoot, RootChange},
     error::RuntimeError,
+    filter::Filter,
     hook::{self, Point},
-    id_map::{IdMaps, RootOwners, lines},
+    id_map::{IdMaps, Mappings, RootOwners},
     init::{Gate, Init, clock_text},
     listener::Agent,
     memory_policy::Policy,
     mount_plan::{self, RootPlan},
     namespace::{NamespaceKind, Namespaces},
-    parent::{Conversation, Nascent, open_host_proc},
-    process::{Filter, Limits, ProcessPlan},
+    parent::{Nascent, open_host_proc},
+    process::ProcessPlan,
     rootfs::Contents,
+    settling::Settling,
     stdio::Stdio,
     sysctl,
 };
@@ -68,6 +70,18 @@ pub struct Extras {
     pub root_owners: RootOwners,
     /// How many descriptors from 3 up the process inherits.
     pub inherited: u32,
+    /// The keys that the process can ask the kernel for.
+    pub keyring: Keyring,
+}
+
+/// A process's session keyring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Keyring {
+    /// A new, empty one: the keys of who started the container are not the container's.
+    #[default]
+    Own,
+    /// The creator's.
+    Inherited,
 }
 
 /// What becomes of a process when the one that made it dies.
@@ -83,11 +97,11 @@ pub enum Orphan {
 /// A container whose init is set up and waits before `execve`. Dropped, it is killed.
 #[derive(Debug)]
 pub struct Created {
-    init: Nascent,
-    terminal: Option<OwnedFd>,
-    mounts: OwnedFd,
-    host_root: Option<HostRoot>,
-    poststart: Option<(oci::runtime::Hooks, oci::runtime::State)>,
+    pub(crate) init: Nascent,
+    pub(crate) terminal: Option<OwnedFd>,
+    pub(crate) mounts: OwnedFd,
+    pub(crate) host_root: Option<HostRoot>,
+    pub(crate) poststart: Option<(oci::runtime::Hooks, oci::runtime::State)>,
 }
 
 /// A process that has executed its program.
@@ -181,6 +195,7 @@ fn create_at_gate(launch: Launch<'_>, gate: Gate) -> Result<Created, RuntimeErro
             state: hook::state(spec, id, bundle, "creating", None),
             host_proc,
             has_mappings: mappings.is_some(),
+            keyring: launch.extras.keyring,
             gate,
         }
         .run(channel)
@@ -212,54 +227,6 @@ fn create_at_gate(launch: Launch<'_>, gate: Gate) -> Result<Created, RuntimeErro
     }
 }
 
-/// What the creator does for a child that has been born.
-struct Settling<'a> {
-    cgroup: &'a Cgroup,
-    limits: Limits,
-    in_user_namespace: bool,
-    mappings: Option<Mappings>,
-    hooks: oci::runtime::Hooks,
-    clocks: String,
-    agent: Option<Agent>,
-    state: &'a dyn Fn(&str, Option<i32>) -> oci::runtime::State,
-}
-
-impl Settling<'_> {
-    /// Puts it in its place and serves it until it waits at the gate.
-    fn settle(self, init: Nascent) -> Result<Created, RuntimeError> {
-        let Self { cgroup, limits, mappings, hooks, clocks, agent, state, .. } = self;
-        init.place(
-            cgroup,
-            |pid| {
-                limits.apply_oom_score(pid)?;
-                if self.in_user_namespace {
-                    limits.apply(pid)?;
-                }
-                mappings.as_ref().map_or(Ok(()), |m| m.write(pid))
-            },
-            |_| Ok(()),
-        )?;
-        let terminal = init.converse(&mut Conversation {
-            on_hooks: &mut |pid| {
-                let state = state("creating", Some(pid));
-                hook::run_all(Point::Prestart, &hooks.prestart, &state)?;
-                hook::run_all(Point::CreateRuntime, &hooks.create_runtime, &state)
-            },
-            on_clocks: &mut |pid| {
-                let path = format!("/proc/{pid}/timens_offsets");
-                std::fs::write(&path, &clocks).map_err(|e| RuntimeError::system("write", path, e))
-            },
-            agent: agent.as_ref(),
-        })?;
-        let path = format!("/proc/{}/ns/mnt", init.pid);
-        let mounts =
-            std::fs::File::open(&path).map_err(|e| RuntimeError::system("open", path, e))?;
-        let running = state("running", Some(init.pid));
-        let poststart = (!hooks.poststart.is_empty()).then_some((hooks, running));
-        Ok(Created { init, terminal, mounts: mounts.into(), host_root: None, poststart })
-    }
-}
-
 /// What a root's contents come from besides the configuration.
 struct Filling<'a> {
     rootfs: &'a RootFilesystem,
@@ -275,9 +242,9 @@ impl Filling<'_> {
         let maps = IdMaps::plan(spec, namespaces)?;
         let owners = match self.owners {
             RootOwners::Host => None,
-            RootOwners::Mapped => maps.of_container()?,
+            RootOwners::Mapped => maps.root_owners()?,
         };
-        let root = RootPlan::new(spec, self.rootfs, owners.as_ref().map(AsFd::as_fd))?;
+        let root = RootPlan::new(spec, self.rootfs, owners.as_ref())?;
         let mut mounts = mount_plan::plan(spec, &root, &maps)?;
         if let Some(path) = self.init_binary {
             mounts.push(mount_plan::plan_init_binary(path, &maps)?);
@@ -337,42 +304,6 @@ fn take_parents_share(namespaces: &mut Namespaces) -> Vec<(NamespaceKind, OwnedF
         .into_iter()
         .filter_map(|kind| namespaces.joined.remove(&kind).map(|fd| (kind, fd)))
         .collect()
-}
-
-/// Id mappings of a new user namespace.
-#[derive(Debug)]
-struct Mappings {
-    uids: String,
-    gids: String,
-}
-
-impl Mappings {
-    fn plan(spec: &Spec, namespaces: &Namespaces) -> Result<Option<Self>, RuntimeError> {
-        let none = Vec::new();
-        let (uids, gids) = spec
-            .linux
-            .as_ref()
-            .map_or((&none, &none), |linux| (&linux.uid_mappings, &linux.gid_mappings));
-        if !namespaces.is_fresh(NamespaceKind::User) {
-            return Ok(None);
-        }
-        if uids.is_empty() || gids.is_empty() {
-            return Err(RuntimeError::field(
-                "linux.uidMappings",
-                "[]",
-                "a new user namespace needs mappings of users and groups",
-            ));
-        }
-        Ok(Some(Self { uids: lines(uids), gids: lines(gids) }))
-    }
-
-    fn write(&self, pid: i32) -> Result<(), RuntimeError> {
-        for (name, text) in [("uid_map", &self.uids), ("gid_map", &self.gids)] {
-            let path = format!("/proc/{pid}/{name}");
-            std::fs::write(&path, text).map_err(|e| RuntimeError::system("write", &path, e))?;
-        }
-        Ok(())
-    }
 }
 
 impl Created {

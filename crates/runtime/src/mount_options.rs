@@ -68,6 +68,8 @@ impl Options {
                 "bind" => self.bind = Some(Bind::One),
                 "rbind" => self.bind = Some(Bind::Tree),
                 "defaults" | "" | "async" | "silent" | "loud" | "remount" | "nofail" => {}
+                // Flags of mount(2) that today's kernels have for good or not at all.
+                "acl" | "noacl" | "iversion" | "noiversion" => {}
                 "tmpcopyup" => self.copy_up = true,
                 "idmap" => self.id_map = Some(Scope::Mount),
                 "ridmap" => self.id_map = Some(Scope::Tree),

@@ -4,7 +4,7 @@
 //! needs neither the host's paths nor (in a user namespace) permission to walk them, and a source
 //! that is replaced meanwhile changes nothing.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 use oci::runtime::{Mount, Spec};
 use rustix::{
@@ -19,7 +19,7 @@ use types::RootFilesystem;
 
 use crate::{
     error::{Errno, RuntimeError},
-    id_map::IdMaps,
+    id_map::{IdMaps, Owners},
     mount_options::{self, Bind, Options},
     tree,
 };
@@ -161,7 +161,7 @@ impl RootPlan {
     pub(crate) fn new(
         spec: &Spec,
         root: &RootFilesystem,
-        owners: Option<BorrowedFd<'_>>,
+        owners: Option<&Owners>,
     ) -> Result<Self, RuntimeError> {
         let text = spec.linux.as_ref().and_then(|l| l.rootfs_propagation.as_deref());
         Ok(Self {
@@ -181,10 +181,7 @@ impl RootPlan {
     }
 }
 
-fn mount_root(
-    root: &RootFilesystem,
-    owners: Option<BorrowedFd<'_>>,
-) -> Result<OwnedFd, RuntimeError> {
+fn mount_root(root: &RootFilesystem, owners: Option<&Owners>) -> Result<OwnedFd, RuntimeError> {
     match root {
         RootFilesystem::Directory { path } => {
             let fail = |e| RuntimeError::system("open root", path.display(), e);
@@ -198,7 +195,7 @@ fn mount_root(
             let mount = tree::clone_mount(directory.as_fd(), Bind::Tree).map_err(fail)?;
             isolate(&mount)?;
             if let Some(owners) = owners {
-                map_ids(mount.as_fd(), Scope::Mount, owners)
+                map_ids(mount.as_fd(), Scope::Mount, owners.mappings.as_fd())
                     .map_err(|e| RuntimeError::system("map ids of root", path.display(), e))?;
             }
             Ok(mount)
@@ -224,7 +221,12 @@ fn mount_root(
             let overlay = sys::overlay::Overlay { lower, upper, work, is_volatile };
             match owners {
                 None => sys::overlay::mount(&overlay),
-                Some(owners) => sys::overlay::mount_mapped(&overlay, owners),
+                Some(Owners { mappings, root: (root_uid, root_gid) }) => {
+                    let (root_uid, root_gid) = (*root_uid, *root_gid);
+                    let mappings = mappings.as_fd();
+                    let owners = sys::mapped_overlay::Owners { mappings, root_uid, root_gid };
+                    sys::mapped_overlay::mount(&overlay, owners)
+                }
             }
             .map_err(|e| RuntimeError::system("mount", "overlay", e))
         }

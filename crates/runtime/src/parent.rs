@@ -94,23 +94,13 @@ impl Nascent {
         placed.map_err(|error| self.last_words().unwrap_or(error))
     }
 
+    /// What a child said before it hung up; its words are there before its channel is closed and
+    /// long before it has ended.
     fn last_words(&self) -> Option<RuntimeError> {
-        if !self.has_ended() {
-            return None;
-        }
-        match self.channel.receive() {
-            Ok(FromChild::Failed(error)) => Some(error),
+        match self.channel.is_readable().then(|| self.channel.receive()) {
+            Some(Ok(FromChild::Failed(error))) => Some(error),
             _ => None,
         }
-    }
-
-    fn has_ended(&self) -> bool {
-        let Some(pidfd) = &self.pidfd else { return true };
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        matches!(
-            rustix::process::waitid(rustix::process::WaitId::PidFd(pidfd.as_fd()), options),
-            Ok(Some(_)) | Err(_)
-        )
     }
 
     /// Serves the child until it stands at the gate; returns the terminal if it made one.

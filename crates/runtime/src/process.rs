@@ -8,87 +8,21 @@
 
 use std::{ffi::CString, os::fd::BorrowedFd, path::Path};
 
-use oci::runtime::{Personality, Process, Rlimit, Seccomp};
+use oci::runtime::{Personality, Process};
 use rustix::{
     fs::{Gid, Mode, OFlags, Uid},
-    process::{Pid, Resource, Signal},
+    process::Signal,
 };
 
 use crate::{
     capability,
     channel::Channel,
     error::{Errno, RuntimeError},
+    filter::Filter,
     launch::Orphan,
+    limits::{self, Limit, Limits, set_limits},
     memory_policy::Policy,
-    seccomp,
 };
-
-/// A compiled filter and the flags to load it with.
-#[derive(Debug, Clone)]
-pub(crate) struct Filter {
-    program: Vec<u8>,
-    flags: u64,
-    has_listener: bool,
-}
-
-impl Filter {
-    /// Takes the compiled program if there is one, else compiles the policy.
-    pub(crate) fn plan(
-        compiled: Option<&[u8]>,
-        policy: Option<&Seccomp>,
-    ) -> Result<Option<Self>, RuntimeError> {
-        let flags = seccomp::load_flags(policy)?;
-        let listening = policy.filter(|policy| seccomp::asks_listener(policy));
-        listening.map_or(Ok(()), seccomp::check_listener)?;
-        let program = match (compiled, policy) {
-            (Some(bytes), _) => bytes.to_vec(),
-            (None, Some(policy)) => seccomp::compile_listening(policy)?,
-            (None, None) => return Ok(None),
-        };
-        Ok(Some(Self { program, flags, has_listener: listening.is_some() }))
-    }
-
-    fn load(&self, channel: &Channel) -> Result<(), RuntimeError> {
-        let fail = |e| RuntimeError::system("load", "seccomp filter", e);
-        if !self.has_listener {
-            return sys::seccomp::load(&self.program, self.flags).map_err(fail);
-        }
-        let number = sys::seccomp::load_with_listener(&self.program, self.flags).map_err(fail)?;
-        channel.hand_listener(number)
-    }
-}
-
-/// What needs the host's privileges and is applied by the creator.
-#[derive(Debug)]
-pub(crate) struct Limits {
-    resources: Vec<Limit>,
-    oom_score_adj: Option<i32>,
-}
-
-impl Limits {
-    /// Sets the resource limits of `pid`, which must still have the creator's ids.
-    pub(crate) fn apply(&self, pid: i32) -> Result<(), RuntimeError> {
-        set_limits(Pid::from_raw(pid), &self.resources)
-    }
-
-    /// Sets `oom_score_adj` of `pid`.
-    pub(crate) fn apply_oom_score(&self, pid: i32) -> Result<(), RuntimeError> {
-        let Some(score) = self.oom_score_adj else { return Ok(()) };
-        let path = format!("/proc/{pid}/oom_score_adj");
-        std::fs::write(&path, score.to_string()).map_err(|e| RuntimeError::system("write", path, e))
-    }
-}
-
-type Limit = (Resource, rustix::process::Rlimit);
-
-fn set_limits(target: Option<Pid>, limits: &[Limit]) -> Result<(), RuntimeError> {
-    for (resource, value) in limits {
-        rustix::process::prlimit(target, *resource, *value).map_err(|e| {
-            RuntimeError::system("error setting rlimit", format!("{resource:?}"), e)
-        })?;
-    }
-    Ok(())
-}
 
 /// Everything about a process, checked.
 #[derive(Debug)]
@@ -123,6 +57,7 @@ impl ProcessPlan {
         personality: Option<&Personality>,
     ) -> Result<Self, RuntimeError> {
         check_strings(process)?;
+        check_apparmor(process)?;
         Ok(Self {
             args: process.args.clone(),
             env: process.env.clone(),
@@ -133,7 +68,7 @@ impl ProcessPlan {
             umask: process.user.umask.map(Mode::from_raw_mode),
             capabilities: process.capabilities.as_ref().map(capability::Sets::from_spec),
             no_new_privileges: process.no_new_privileges,
-            limits: process.rlimits.iter().map(limit).collect::<Result<_, _>>()?,
+            limits: process.rlimits.iter().map(limits::parse).collect::<Result<_, _>>()?,
             oom_score_adj: process.oom_score_adj,
             apparmor_profile: present(process.apparmor_profile.as_ref()),
             selinux_label: present(process.selinux_label.as_ref()),
@@ -260,9 +195,7 @@ impl ProcessPlan {
     }
 
     fn apply_labels(&self, host_proc: BorrowedFd<'_>) -> Result<(), RuntimeError> {
-        if let Some(profile) = &self.apparmor_profile
-            && Path::new("/sys/module/apparmor/parameters/enabled").exists()
-        {
+        if let Some(profile) = &self.apparmor_profile {
             let text = format!("exec {profile}");
             return write_attribute(host_proc, "self/attr/apparmor/exec", &text)
                 .or_else(|_| write_attribute(host_proc, "self/attr/exec", &text))
@@ -401,6 +334,17 @@ fn present(text: Option<&String>) -> Option<String> {
     text.filter(|t| !t.is_empty()).cloned()
 }
 
+/// A profile that the host cannot enforce is refused: whoever asks for one relies on it.
+fn check_apparmor(process: &Process) -> Result<(), RuntimeError> {
+    let profile = process.apparmor_profile.as_deref().filter(|profile| !profile.is_empty());
+    match profile {
+        Some(profile) if !Path::new("/sys/module/apparmor/parameters/enabled").exists() => Err(
+            RuntimeError::field("process.apparmorProfile", profile, "this host has no AppArmor"),
+        ),
+        _ => Ok(()),
+    }
+}
+
 fn check_strings(process: &Process) -> Result<(), RuntimeError> {
     if process.args.is_empty() {
         return Err(RuntimeError::field("process.args", "[]", "a command is needed"));
@@ -424,31 +368,6 @@ fn id(field: &'static str, raw: u32) -> Result<u32, RuntimeError> {
 
 fn to_c(strings: &[String]) -> Result<Vec<CString>, std::ffi::NulError> {
     strings.iter().map(|s| CString::new(s.as_str())).collect()
-}
-
-fn limit(limit: &Rlimit) -> Result<Limit, RuntimeError> {
-    let resource = match limit.kind.as_str() {
-        "RLIMIT_CPU" => Resource::Cpu,
-        "RLIMIT_FSIZE" => Resource::Fsize,
-        "RLIMIT_DATA" => Resource::Data,
-        "RLIMIT_STACK" => Resource::Stack,
-        "RLIMIT_CORE" => Resource::Core,
-        "RLIMIT_RSS" => Resource::Rss,
-        "RLIMIT_NPROC" => Resource::Nproc,
-        "RLIMIT_NOFILE" => Resource::Nofile,
-        "RLIMIT_MEMLOCK" => Resource::Memlock,
-        "RLIMIT_AS" => Resource::As,
-        "RLIMIT_LOCKS" => Resource::Locks,
-        "RLIMIT_SIGPENDING" => Resource::Sigpending,
-        "RLIMIT_MSGQUEUE" => Resource::Msgqueue,
-        "RLIMIT_NICE" => Resource::Nice,
-        "RLIMIT_RTPRIO" => Resource::Rtprio,
-        "RLIMIT_RTTIME" => Resource::Rttime,
-        other => return Err(RuntimeError::field("process.rlimits", other, "unknown limit")),
-    };
-    let bound = |value: u64| (value != u64::MAX).then_some(value);
-    let value = rustix::process::Rlimit { current: bound(limit.soft), maximum: bound(limit.hard) };
-    Ok((resource, value))
 }
 
 fn io_priority(priority: &oci::runtime::IoPriority) -> Result<(u32, u32), RuntimeError> {

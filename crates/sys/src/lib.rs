@@ -18,6 +18,7 @@ pub mod device_filter;
 pub mod execute;
 pub mod foreground;
 pub mod heap;
+pub mod mapped_overlay;
 pub mod mount;
 pub mod netlink;
 pub mod netns;

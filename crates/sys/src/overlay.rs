@@ -19,7 +19,7 @@
 
 use std::{
     io,
-    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    os::fd::{AsRawFd, OwnedFd},
     path::{Path, PathBuf},
     thread,
 };
@@ -35,8 +35,6 @@ use rustix::{
     thread::UnshareFlags,
 };
 
-use crate::mount::{Attributes, Scope, map_ids, set_attributes};
-
 /// The kernel's bound on lower directories (`OVL_MAX_STACK`).
 pub const MAX_LOWER: usize = 500;
 
@@ -44,7 +42,7 @@ pub const MAX_LOWER: usize = 500;
 const MAX_PARAMETER: usize = 255;
 
 /// What every mount gets besides its directories.
-const OPTIONS: [(&str, &str); 4] =
+pub(crate) const OPTIONS: [(&str, &str); 4] =
     [("index", "off"), ("metacopy", "off"), ("redirect_dir", "off"), ("xino", "off")];
 
 /// The directories of an overlay.
@@ -79,70 +77,14 @@ pub fn mount(overlay: &Overlay<'_>) -> io::Result<OwnedFd> {
 
 /// Takes away the mark by which overlayfs refuses an upper directory that was mounted `volatile`
 /// once: whether it is still good is the caller's to know.
-fn forget_volatile(work: &Path) -> io::Result<()> {
-    // The mark is a directory, with a file in it while nobody has unmounted cleanly.
+pub(crate) fn forget_volatile(work: &Path) -> io::Result<()> {
     match std::fs::remove_dir_all(work.join("work/incompat/volatile")) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
 }
 
-/// As [`mount`], with the owners of all layers shown as the mappings of a user namespace have
-/// them (Linux 6.5). Nothing is written to a layer: what the overlay's users write is mapped back.
-///
-/// # Errors
-/// As for [`mount`]; `InvalidInput` when upper and work directory are not beside each other; what
-/// the kernel says to layers that cannot be mapped.
-pub fn mount_mapped(overlay: &Overlay<'_>, mappings: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    check(overlay)?;
-    if let Some(work) = overlay.work {
-        forget_volatile(work)?;
-    }
-    let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    for (key, value) in OPTIONS {
-        set_option(&context, key, value)?;
-    }
-    // Held until the overlay is made: it is told of them by number.
-    let mut layers = Vec::new();
-    for lower in overlay.lower {
-        let layer = mapped_layer(lower, mappings)?;
-        fsconfig_set_string(&context, "lowerdir+", by_number(&layer))?;
-        layers.push(layer);
-    }
-    if let (Some(upper), Some(work)) = (overlay.upper, overlay.work) {
-        // Both have to be on one mount, so it is their parent's.
-        let refuse = || io::Error::new(io::ErrorKind::InvalidInput, "upper and work are apart");
-        let parent = upper.parent().filter(|p| work.parent() == Some(*p)).ok_or_else(refuse)?;
-        let layer = mapped_layer(parent, mappings)?;
-        for (key, path) in [("upperdir", upper), ("workdir", work)] {
-            let name = path.file_name().ok_or_else(refuse)?;
-            fsconfig_set_string(&context, key, Path::new(&by_number(&layer)).join(name))?;
-        }
-        layers.push(layer);
-        if overlay.is_volatile {
-            set_volatile(&context)?;
-        }
-    }
-    fsconfig_set_string(&context, "source", "overlay")?;
-    fsconfig_create(&context)?;
-    Ok(fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?)
-}
-
-fn by_number(fd: &OwnedFd) -> String {
-    format!("/proc/self/fd/{}", fd.as_raw_fd())
-}
-
-/// A mount of its own of a directory, attached nowhere.
-fn mapped_layer(path: &Path, mappings: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    let layer = open_tree(CWD, path, flags)?;
-    let private = Attributes { propagation: libc::MS_PRIVATE, ..Attributes::default() };
-    set_attributes(layer.as_fd(), Scope::Mount, &private)?;
-    map_ids(layer.as_fd(), Scope::Mount, mappings)?;
-    Ok(layer)
-}
-
-fn check(overlay: &Overlay<'_>) -> io::Result<()> {
+pub(crate) fn check(overlay: &Overlay<'_>) -> io::Result<()> {
     let refuse = |text: String| Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     if overlay.lower.is_empty() {
         return refuse("an overlay needs a lower directory".to_owned());
@@ -181,7 +123,7 @@ fn mount_by_parameters(overlay: &Overlay<'_>) -> rustix::io::Result<OwnedFd> {
 }
 
 /// Sets an option that a kernel built without its feature does not know: then it is off anyway.
-fn set_option(context: &OwnedFd, key: &str, value: &str) -> rustix::io::Result<()> {
+pub(crate) fn set_option(context: &OwnedFd, key: &str, value: &str) -> rustix::io::Result<()> {
     match fsconfig_set_string(context, key, value) {
         Err(Errno::INVAL) => Ok(()),
         other => other,
@@ -189,7 +131,7 @@ fn set_option(context: &OwnedFd, key: &str, value: &str) -> rustix::io::Result<(
 }
 
 /// A kernel that does not know the option flushes more than it must, which harms nothing.
-fn set_volatile(context: &OwnedFd) -> rustix::io::Result<()> {
+pub(crate) fn set_volatile(context: &OwnedFd) -> rustix::io::Result<()> {
     match fsconfig_set_flag(context, "volatile") {
         Err(Errno::INVAL) => Ok(()),
         other => other,

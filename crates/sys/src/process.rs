@@ -134,6 +134,46 @@ pub fn set_personality(persona: u64) -> io::Result<()> {
     Ok(())
 }
 
+/// Leaves the session keyring that was inherited for a new, empty one.
+///
+/// # Errors
+/// `keyctl`'s; a kernel without keyrings is none.
+pub fn renew_session_keyring() -> io::Result<()> {
+    const KEYCTL_JOIN_SESSION_KEYRING: i32 = 1;
+    let nameless = std::ptr::null::<libc::c_char>();
+    // SAFETY: a null name asks for a new keyring; no memory is involved.
+    let result = unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nameless) };
+    if result >= 0 {
+        return Ok(());
+    }
+    let error = io::Error::last_os_error();
+    if error.raw_os_error() == Some(libc::ENOSYS) { Ok(()) } else { Err(error) }
+}
+
+/// Makes files from now on as this user and group, with all capabilities that are permitted. For
+/// the calling thread only, which is not to be used for anything else afterwards.
+///
+/// # Errors
+/// `EPERM` without the right to do that; what capset(2) says.
+pub fn set_file_ids(uid: u32, gid: u32) -> io::Result<()> {
+    use rustix::thread::{CapabilitySets, capabilities, set_capabilities};
+    let own = capabilities(None)?;
+    for (number, id) in [(libc::SYS_setfsgid, gid), (libc::SYS_setfsuid, uid)] {
+        // SAFETY: integers only; both calls are the thread's alone. They return the old id and
+        // tell no error, so the second call (with an impossible id) asks what became of the first.
+        let now = unsafe {
+            libc::syscall(number, id);
+            libc::syscall(number, u32::MAX)
+        };
+        if now != i64::from(id) {
+            return Err(io::Error::from_raw_os_error(libc::EPERM));
+        }
+    }
+    // Leaving user 0 takes the capabilities over files out of the effective set.
+    let CapabilitySets { permitted, inheritable, .. } = own;
+    Ok(set_capabilities(None, CapabilitySets { effective: permitted, permitted, inheritable })?)
+}
+
 /// Sets the NUMA memory policy of the calling thread and of what it executes: mode with flags, and
 /// a mask of nodes.
 ///

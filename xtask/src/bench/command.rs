@@ -60,8 +60,17 @@ fn check(command: &Command, output: &Output) -> Result<String> {
 
 /// Sends a signal; a process that is gone needs none.
 pub fn signal(pid: u32, name: &str) {
+    signal_all(&[pid], name);
+}
+
+/// Sends a signal to many.
+pub fn signal_all(pids: &[u32], name: &str) {
+    if pids.is_empty() {
+        return;
+    }
     let _ = Command::new("kill")
-        .args(["-s", name, &pid.to_string()])
+        .args(["-s", name])
+        .args(pids.iter().map(u32::to_string))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status();

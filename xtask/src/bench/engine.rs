@@ -57,13 +57,26 @@ impl Engine {
     /// # Errors
     /// It does not start, or refuses the image.
     pub fn start(kind: Kind, programs: &Path, rootfs: &Path) -> Result<Option<Self>> {
+        Self::start_with(kind, programs, rootfs, &[])
+    }
+
+    /// [`Engine::start`] with further flags for `gantryd`.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_with(
+        kind: Kind,
+        programs: &Path,
+        rootfs: &Path,
+        flags: &[&str],
+    ) -> Result<Option<Self>> {
         if !kind.is_installed() {
             return Ok(None);
         }
         let site = Site::new(kind.name())?;
         let mut engine = Self { kind, daemon: None, site };
         match kind {
-            Kind::Gantry => engine.start_gantryd(programs)?,
+            Kind::Gantry => engine.start_gantryd(programs, flags)?,
             Kind::Docker => engine.start_dockerd()?,
             Kind::Podman => engine.write_podman_configuration()?,
         }
@@ -81,9 +94,9 @@ impl Engine {
         }
     }
 
-    fn start_gantryd(&mut self, programs: &Path) -> Result<()> {
+    fn start_gantryd(&mut self, programs: &Path, flags: &[&str]) -> Result<()> {
         let mut command = self.site.inside(programs.join("gantryd"));
-        command.args(["--bridge", "gbench0"]);
+        command.args(["--bridge", "gbench0"]).args(flags);
         self.spawn(command)
     }
 
@@ -123,6 +136,15 @@ impl Engine {
         // Its default asks for more open files than a container's root may grant itself.
         let text = "[containers]\ndefault_ulimits = [\"nofile=4096:4096\", \"nproc=4096:4096\"]\n";
         fs::write(self.site.path("containers.conf"), text).context("write containers.conf")
+    }
+
+    /// What the daemon has logged so far.
+    ///
+    /// # Errors
+    /// It has no log.
+    pub fn log(&self) -> Result<String> {
+        let path = self.site.path("daemon.log");
+        fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))
     }
 
     /// The engine's socket.

@@ -17,6 +17,7 @@ mod registry;
 mod report;
 mod sample;
 mod scenario;
+mod shield;
 mod site;
 
 use std::{
@@ -60,6 +61,7 @@ pub fn run(options: &Options) -> Result<()> {
     site::sweep();
     let _leftovers = leftover::Leftovers::note();
     let scratch = site::Scratch::new()?;
+    let _shield = shield::Shield::raise()?;
     let rootfs = fleet::make_rootfs(scratch.path())?;
     let ground = Ground { programs, rootfs, is_quick: options.quick };
     let machine = machine::describe(&ground.programs.join("gantryd"))?.markdown();

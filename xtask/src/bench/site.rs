@@ -14,8 +14,8 @@ use std::{
 use anyhow::{Context, Result};
 
 use super::{
-    command::{run, signal, wait_for},
-    process,
+    command::{run, signal_all, wait_for},
+    process, shield,
 };
 
 /// What every name here begins with; the process id follows.
@@ -40,6 +40,7 @@ impl Site {
         let site = Self { root, name };
         run(Command::new("ip").args(["netns", "add", &site.name]))?;
         run(site.inside("ip").args(["link", "set", "lo", "up"]))?;
+        shield::widen(&site.name)?;
         Ok(site)
     }
 
@@ -147,7 +148,7 @@ fn end_processes(root: &Path, cgroups: &[PathBuf]) -> Result<()> {
         let mut pids = process::of_engine(root);
         pids.retain(|pid| !is_zombie(*pid));
         cgroups.iter().for_each(|dir| collect_members(dir, &mut pids));
-        pids.iter().for_each(|pid| signal(*pid, "KILL"));
+        signal_all(&pids, "KILL");
         pids.is_empty()
     })
 }

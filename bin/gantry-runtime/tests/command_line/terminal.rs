@@ -8,6 +8,7 @@ use std::{
 };
 
 use rustix::{
+    event::{PollFd, PollFlags, Timespec},
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
     termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize},
 };
@@ -47,6 +48,10 @@ impl Seat {
     fn expect(&mut self, expected: &str) {
         let mut seen = String::new();
         while !seen.contains(expected) {
+            let mut places = [PollFd::new(&self.controller, PollFlags::IN)];
+            let limit = Timespec { tv_sec: 30, tv_nsec: 0 };
+            let ready = rustix::event::poll(&mut places, Some(&limit)).unwrap();
+            assert_eq!(ready, 1, "{expected:?} did not come after {seen:?}");
             let mut bytes = [0; 1024];
             let count = self.controller.read(&mut bytes).unwrap();
             seen.push_str(&String::from_utf8_lossy(&bytes[..count]));
@@ -63,7 +68,8 @@ fn resize(device: &OwnedFd, columns: u16, rows: u16) {
     tcsetwinsize(device, size).unwrap();
 }
 
-const DIALOGUE: &str = "trap 'stty size' WINCH; stty size; while read word; do echo got-$word; [ $word = end ] && exit 7; done";
+const DIALOGUE: &str = "stty size; while read word; do stty size; echo got-$word; \
+                        [ $word = end ] && exit 7; done";
 
 fn hold_dialogue(bundle: &Bundle, args: &[&str]) {
     let mut seat = Seat::new(bundle, args);
@@ -78,7 +84,7 @@ fn hold_dialogue(bundle: &Bundle, args: &[&str]) {
     )
     .unwrap();
     seat.controller.write_all(b"two\r").unwrap();
-    seat.expect("got-two");
+    seat.expect("20 60\r\ngot-two");
     seat.controller.write_all(b"end\r").unwrap();
     assert_eq!(seat.child.wait().unwrap().code(), Some(7));
     assert!(seat.is_canonical());

@@ -382,6 +382,8 @@ pub fn import(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
         path => Box::new(std::fs::File::open(path).with_context(|| format!("cannot read {path}"))?),
     };
     source.by_ref().take(MAX_ARCHIVE_LEN).read_to_end(&mut bytes)?;
+    // Go's archives may end without the last block's padding.
+    bytes.resize(bytes.len().next_multiple_of(512) + 1024, 0);
     let mut context = None;
     let mut files = Vec::new();
     let mut tar = tar::Archive::new(Cursor::new(bytes));

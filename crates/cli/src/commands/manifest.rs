@@ -10,7 +10,7 @@ use types::{Digest, Reference};
 use crate::{
     failure,
     grammar::Parsed,
-    manifest_list::{self, Entry, LIST, Manifest, Store},
+    manifest_list::{self, Entry, Manifest, Store},
     output, reference,
     registry::{self, Found, IsInsecure},
     session::Session,
@@ -62,7 +62,7 @@ pub async fn create(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
             None => {
                 let repository = registry::open(session, &name, Purpose::Pull, insecure(flags))?;
                 match registry::fetch(&repository, &name).await? {
-                    Found::One(manifest) => manifest,
+                    Found::One(manifest) => *manifest,
                     Found::List(_) => bail!("{name} is a manifest list"),
                 }
             }
@@ -179,14 +179,15 @@ pub async fn push(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
             );
         }
     }
-    let bytes = manifest_list::document(&entries(&list, &all)?)?;
+    let entries = entries(&list, &all)?;
+    let bytes = manifest_list::document(&entries)?;
     let repository = registry::open(session, &list, Purpose::Push, insecure(flags))?;
     for manifest in &all {
         if manifest.name()?.path() != list.path() {
             take_over(&repository, &list, manifest).await?;
         }
     }
-    let digest = put(&repository, list.tag(), LIST, bytes).await?;
+    let digest = put(&repository, list.tag(), manifest_list::media_type(&entries), bytes).await?;
     output::line(&digest.to_string())?;
     if flags.flag("purge") {
         store.remove(&list)?;

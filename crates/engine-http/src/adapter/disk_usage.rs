@@ -1,13 +1,13 @@
-//! `/system/df`: what images, containers and volumes take, in sums with their items; the edge
-//! makes the lists of older versions from them.
+//! `/system/df`: what images, containers and volumes take. A layer that several images have is
+//! counted once in the sum, and as shared in each of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use engine_api::{
     container::ContainerSummary,
     disk_usage::{BuildCacheUsage, ContainersUsage, DiskUsage, ImagesUsage, VolumesUsage},
     image::ImageSummary,
-    volume::Volume,
+    volume::{Volume, VolumeUsage},
 };
 use types::Digest;
 
@@ -17,11 +17,19 @@ use crate::{
     backend::{container::ListContainers, image::ListImages, system::DiskUsageQuery},
 };
 
-fn count(items: usize) -> i64 {
-    i64::try_from(items).unwrap_or(i64::MAX)
+/// Layers by diff id and their length in bytes.
+type Layers = BTreeMap<Digest, u64>;
+
+fn signed(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 impl Engine {
+    /// Measures the kinds that are asked for.
     pub(super) fn measure(&self, query: DiskUsageQuery) -> Answer<DiskUsage> {
         let mut usage = DiskUsage::default();
         if query.containers {
@@ -37,57 +45,60 @@ impl Engine {
         if query.build_cache {
             usage.build_cache_usage = Some(BuildCacheUsage::default());
         }
-        if !query.verbose {
-            forget_items(&mut usage);
-        }
         Ok(usage)
     }
 
     fn measure_images(&self) -> Answer<ImagesUsage> {
-        let mut items = self.image_summaries(&ListImages { all: true, ..ListImages::default() })?;
-        self.share(&mut items)?;
-        let bytes = self.images.disk_usage()?.layers_bytes;
-        Ok(images(items, i64::try_from(bytes).unwrap_or(i64::MAX)))
-    }
-
-    /// Fills in how much of each image's layers other images have too.
-    fn share(&self, items: &mut [ImageSummary]) -> Answer<()> {
-        let all = self.images.list(&::image::ImageFilters::default())?;
-        let mut holders: BTreeMap<&Digest, usize> = BTreeMap::new();
-        for layer in all.iter().flat_map(|image| &image.diff_ids) {
-            *holders.entry(layer).or_default() += 1;
-        }
-        for image in &all {
-            let sized = image.diff_ids.iter().zip(&image.layer_sizes);
-            let shared: u64 =
-                sized.filter(|(layer, _)| holders[layer] > 1).map(|(_, bytes)| bytes).sum();
-            let id = image.id.to_string();
-            if let Some(item) = items.iter_mut().find(|item| item.id == id) {
-                item.shared_size = i64::try_from(shared).unwrap_or(i64::MAX);
-            }
-        }
-        Ok(())
+        let options = ListImages { all: true, ..ListImages::default() };
+        let mut items = self.image_summaries(&options)?;
+        let layers = self.images.disk_usage()?.layers;
+        let own: BTreeMap<String, Vec<Digest>> = self
+            .images
+            .list(&::image::ImageFilters::default())?
+            .into_iter()
+            .map(|image| (image.id.to_string(), image.diff_ids.clone()))
+            .collect();
+        Ok(images(&mut items, &own, &layers))
     }
 }
 
-/// What no container uses could go, but for the layers that an image in use has too.
-fn images(items: Vec<ImageSummary>, total_size: i64) -> ImagesUsage {
-    let used = items.iter().filter(|item| item.containers > 0);
-    let own = used.clone().map(|item| item.size - item.shared_size.max(0)).sum::<i64>();
+/// `own` has the layers of each image by its id.
+fn images(
+    items: &mut Vec<ImageSummary>,
+    own: &BTreeMap<String, Vec<Digest>>,
+    layers: &Layers,
+) -> ImagesUsage {
+    let mut users: BTreeMap<&Digest, usize> = BTreeMap::new();
+    for diff_ids in own.values() {
+        for diff_id in diff_ids.iter().collect::<BTreeSet<_>>() {
+            *users.entry(diff_id).or_default() += 1;
+        }
+    }
+    let mut in_use = BTreeSet::new();
+    for item in items.iter_mut() {
+        let distinct: BTreeSet<&Digest> = own.get(&item.id).into_iter().flatten().collect();
+        let shared = distinct.iter().filter(|id| users.get(*id).is_some_and(|count| *count > 1));
+        item.shared_size = signed(shared.filter_map(|id| layers.get(*id)).sum());
+        if item.containers > 0 {
+            in_use.extend(distinct);
+        }
+    }
+    let total: u64 = layers.values().sum();
+    let kept: u64 = in_use.iter().filter_map(|id| layers.get(*id)).sum();
     ImagesUsage {
-        active_count: count(used.count()),
-        reclaimable: total_size - own,
+        active_count: count(items.iter().filter(|item| item.containers > 0).count()),
+        reclaimable: signed(total.saturating_sub(kept)),
         total_count: count(items.len()),
-        total_size,
-        items,
+        total_size: signed(total),
+        items: std::mem::take(items),
     }
 }
 
 fn containers(items: Vec<ContainerSummary>) -> ContainersUsage {
     let is_active = |item: &&ContainerSummary| {
-        matches!(item.state.as_str(), "running" | "paused" | "restarting")
+        ["running", "paused", "restarting"].contains(&item.state.as_str())
     };
-    let size = |item: &ContainerSummary| item.size_rw.unwrap_or_default();
+    let size = |item: &ContainerSummary| item.size_rw.unwrap_or(0);
     ContainersUsage {
         active_count: count(items.iter().filter(is_active).count()),
         reclaimable: items.iter().filter(|item| !is_active(item)).map(size).sum(),
@@ -98,27 +109,14 @@ fn containers(items: Vec<ContainerSummary>) -> ContainersUsage {
 }
 
 fn volumes(items: Vec<Volume>) -> VolumesUsage {
-    let size = |item: &Volume| item.usage_data.as_ref().map_or(0, |usage| usage.size.max(0));
-    let is_active =
-        |item: &&Volume| item.usage_data.as_ref().is_some_and(|usage| usage.ref_count > 0);
+    let known = || items.iter().filter_map(|item| item.usage_data.as_ref());
+    let size = |usage: &VolumeUsage| usage.size.max(0);
     VolumesUsage {
-        active_count: count(items.iter().filter(is_active).count()),
-        reclaimable: items.iter().filter(|item| !is_active(item)).map(size).sum(),
+        active_count: count(known().filter(|usage| usage.ref_count > 0).count()),
+        reclaimable: known().filter(|usage| usage.ref_count == 0).map(size).sum(),
         total_count: count(items.len()),
-        total_size: items.iter().map(size).sum(),
+        total_size: known().map(size).sum(),
         items,
-    }
-}
-
-fn forget_items(usage: &mut DiskUsage) {
-    if let Some(images) = &mut usage.image_usage {
-        images.items.clear();
-    }
-    if let Some(containers) = &mut usage.container_usage {
-        containers.items.clear();
-    }
-    if let Some(volumes) = &mut usage.volume_usage {
-        volumes.items.clear();
     }
 }
 
@@ -127,22 +125,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_in_use_cannot_be_reclaimed() {
-        let image = |containers, size, shared_size| ImageSummary {
+    fn a_shared_layer_is_counted_once_and_kept_by_its_user() {
+        let [a, b, c] = [1, 2, 3].map(|n| Digest::from_sha256(&[n; 32]));
+        let image = |id: &str, containers| ImageSummary {
+            id: id.to_owned(),
             containers,
-            size,
-            shared_size,
             ..ImageSummary::default()
         };
-        let usage = images(vec![image(1, 10, 4), image(0, 7, 4)], 13);
-        assert_eq!((usage.active_count, usage.total_count), (1, 2));
-        assert_eq!((usage.reclaimable, usage.total_size), (7, 13));
-        let container = |state: &str, size| ContainerSummary {
-            state: state.to_owned(),
-            size_rw: Some(size),
-            ..ContainerSummary::default()
-        };
-        let usage = containers(vec![container("running", 3), container("exited", 5)]);
-        assert_eq!((usage.active_count, usage.reclaimable, usage.total_size), (1, 5, 8));
+        let mut items = vec![image("used", 1), image("idle", 0)];
+        let own = BTreeMap::from([
+            ("used".to_owned(), vec![a.clone(), b.clone()]),
+            ("idle".to_owned(), vec![a.clone(), c.clone()]),
+        ]);
+        let usage = images(&mut items, &own, &BTreeMap::from([(a, 100), (b, 10), (c, 1)]));
+        assert_eq!((usage.total_size, usage.reclaimable, usage.active_count), (111, 1, 1));
+        assert_eq!(usage.items.iter().map(|i| i.shared_size).collect::<Vec<_>>(), [100, 100]);
     }
 }

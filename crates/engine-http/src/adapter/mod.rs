@@ -10,6 +10,7 @@ mod files;
 mod image;
 mod log_frames;
 mod network;
+mod registries;
 mod system;
 mod volume;
 

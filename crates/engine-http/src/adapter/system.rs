@@ -8,13 +8,13 @@ use engine_api::{
     auth::{AuthConfig, AuthResponse},
     disk_usage::DiskUsage,
     event::{EventActor, EventMessage},
-    info::{Commit, IndexInfo, PluginsInfo, RegistryServiceConfig, Runtime, SwarmInfo, SystemInfo},
+    info::{Commit, PluginsInfo, Runtime, SwarmInfo, SystemInfo},
     version::{ComponentVersion, PlatformName, SystemVersion},
 };
 use futures_util::{StreamExt, stream, stream::BoxStream};
 use tokio::sync::broadcast;
 
-use super::{Engine, container::nanos};
+use super::{Engine, container::nanos, registries};
 use crate::{
     Answer, ApiError, ApiVersion, Filters,
     backend::{
@@ -131,28 +131,6 @@ impl Engine {
     }
 }
 
-/// Networks are told apart from hosts: clients read the former as networks and fail on others.
-fn registries(facts: &EngineFacts) -> RegistryServiceConfig {
-    let is_network = |text: &&String| text.contains('/');
-    let mut networks = vec!["::1/128".to_owned(), "127.0.0.0/8".to_owned()];
-    networks.extend(facts.insecure_registries.iter().filter(is_network).cloned());
-    let index = |name: &str, is_official: bool| IndexInfo {
-        name: name.to_owned(),
-        mirrors: Some(if is_official { facts.registry_mirrors.clone() } else { Vec::new() }),
-        secure: is_official,
-        official: is_official,
-    };
-    let hosts = facts.insecure_registries.iter().filter(|text| !is_network(text));
-    let mut indexes: BTreeMap<_, _> =
-        hosts.map(|host| (host.clone(), index(host, false))).collect();
-    indexes.insert("docker.io".to_owned(), index("docker.io", true));
-    RegistryServiceConfig {
-        insecure_registry_cidrs: Some(networks),
-        index_configs: indexes,
-        mirrors: Some(facts.registry_mirrors.clone()),
-    }
-}
-
 #[async_trait]
 impl SystemBackend for Engine {
     async fn ping(&self) -> Answer<()> {
@@ -235,7 +213,10 @@ impl SystemBackend for Engine {
             os_type: "linux".to_owned(),
             architecture: std::env::consts::ARCH.to_owned(),
             index_server_address: "https://index.docker.io/v1/".to_owned(),
-            registry_config: Some(registries(&self.facts)),
+            registry_config: Some(registries::document(
+                &self.facts.insecure_registries,
+                &self.facts.registry_mirrors,
+            )),
             ncpu: count(std::thread::available_parallelism().map_or(1, usize::from)),
             mem_total: i64::try_from(host_memory_bytes()).unwrap_or(i64::MAX),
             docker_root_dir: self.facts.data_root.clone(),
@@ -321,28 +302,5 @@ impl SystemBackend for Engine {
             Some(deadline) => messages.take_until(tokio::time::sleep(deadline)).boxed(),
             None => messages.boxed(),
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn insecure_hosts_are_no_networks() {
-        let facts = EngineFacts {
-            insecure_registries: vec!["hub.test:5000".to_owned(), "10.0.0.0/8".to_owned()],
-            registry_mirrors: vec!["http://mirror.test/".to_owned()],
-            ..EngineFacts::default()
-        };
-        let config = registries(&facts);
-        assert_eq!(
-            config.insecure_registry_cidrs.unwrap(),
-            ["::1/128", "127.0.0.0/8", "10.0.0.0/8"]
-        );
-        assert!(!config.index_configs["hub.test:5000"].secure);
-        let official = &config.index_configs["docker.io"];
-        assert_eq!(official.mirrors.as_deref().unwrap(), ["http://mirror.test/"]);
-        assert!(official.official && official.secure);
     }
 }

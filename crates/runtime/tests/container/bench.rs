@@ -14,7 +14,7 @@ use std::{
 };
 
 use gantry_runtime_lib::{
-    self as runtime, ExecLaunch, Launch, Orphan, RuntimeError, Stdio, cgroup::Cgroup,
+    self as runtime, ExecLaunch, Extras, Launch, Orphan, RuntimeError, Stdio, cgroup::Cgroup,
 };
 use oci::runtime::{Capabilities, Linux, Mount, Namespace, Process, Root, Spec};
 use types::RootFilesystem;
@@ -45,6 +45,7 @@ pub struct Bench {
     pub cgroup: Cgroup,
     pub spec: Spec,
     pub orphan: Orphan,
+    pub extras: Extras,
 }
 
 /// Busybox in an otherwise empty root.
@@ -134,7 +135,13 @@ impl Bench {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = format!("/gantry-test-{}-{number}", std::process::id());
         let cgroup = Cgroup::create(&path, None).unwrap();
-        Self { directory, cgroup, spec: docker_like_spec(args), orphan: Orphan::Lives }
+        Self {
+            directory,
+            cgroup,
+            spec: docker_like_spec(args),
+            orphan: Orphan::Lives,
+            extras: Extras::default(),
+        }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -183,7 +190,7 @@ impl Bench {
             console_size: Some((101, 33)),
             init_binary: None,
             orphan: self.orphan,
-            extras: Default::default(),
+            extras: self.extras.clone(),
         })
     }
 

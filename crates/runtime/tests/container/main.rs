@@ -7,8 +7,8 @@ use std::{fs::File, io::Read, os::fd::OwnedFd};
 
 use bench::Bench;
 use gantry_runtime_lib::{
-    ExecLaunch, NamespaceKind, OciRuntime, Orphan, RuntimeErrorKind, Stdio, external::External,
-    seccomp,
+    ExecLaunch, NamespaceKind, OciRuntime, Orphan, RootOwners, RuntimeErrorKind, Stdio,
+    external::External, seccomp,
 };
 use oci::runtime::{IdMapping, LinuxResources, Mount, Namespace, Rlimit, User};
 
@@ -421,6 +421,28 @@ fn sysctls_are_the_containers() {
     assert_eq!(bench.run().unwrap().output, "7\n");
     bench.linux().sysctl.insert("kernel.panic".to_owned(), "7".to_owned());
     assert_eq!(bench.run().unwrap_err().runtime_kind(), RuntimeErrorKind::Invalid);
+}
+
+#[test]
+fn a_mapped_root_needs_no_change_of_owner() {
+    let script =
+        "ls -lnd /bin /etc/passwd | cut -c 11-40; echo new > /new; ls -ln /new | cut -c 11-40";
+    let mut bench = Bench::new(&["sh", "-c", script]);
+    let mapping = IdMapping { container_id: 0, host_id: 100_000, size: 65_536 };
+    bench.linux().namespaces.push(Namespace { kind: "user".to_owned(), path: None });
+    bench.linux().uid_mappings = vec![mapping];
+    bench.linux().gid_mappings = vec![mapping];
+    bench.extras.root_owners = RootOwners::Mapped;
+    let outcome = bench.run().unwrap();
+    let owners: Vec<Vec<&str>> = outcome
+        .output
+        .lines()
+        .map(|line| line.split_whitespace().skip(1).take(2).collect())
+        .collect();
+    assert_eq!(owners, [["0", "0"]; 3], "{outcome:?}");
+    // On the disk nothing of it is seen.
+    let meta = std::fs::metadata(bench.path("upper/new")).unwrap();
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&meta), 0);
 }
 
 #[test]

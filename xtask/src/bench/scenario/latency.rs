@@ -1,6 +1,6 @@
 //! One command at a time: `run --rm`, `exec`, `start`, `ps -a`.
 
-use std::time::Duration;
+use std::{process::Command, time::Duration};
 
 use anyhow::Result;
 
@@ -9,7 +9,7 @@ use crate::bench::{
     command::{run as execute, timed},
     engine::{Engine, IMAGE, Kind, Subject},
     fleet::{Fleet, Ground},
-    report::{Series, Table, Target},
+    report::{Series, Table, Target, number},
     sample::Samples,
 };
 
@@ -46,19 +46,36 @@ pub fn exec(ground: &Ground) -> Result<Vec<Table>> {
         timed(&mut subject.command(engine, &["exec", "target", "true"])).map(|(time, _)| time)
     })?;
     let title = "`exec NAME true` in a running container";
-    Ok(vec![Table::compare(title, &series, BASELINE, TEN_AND_SEVEN)])
+    let mut table = Table::compare(title, &series, BASELINE, TEN_AND_SEVEN);
+    table.note(own_time_of_docker(ground)?);
+    Ok(vec![table])
+}
+
+/// What the `docker` program takes before it has asked anybody anything.
+fn own_time_of_docker(ground: &Ground) -> Result<String> {
+    let mut samples = Samples::default();
+    for _ in 0..ground.rounds(30, 5) {
+        samples.push(timed(Command::new("docker").arg("--version"))?.0);
+    }
+    let median = number(samples.median());
+    Ok(format!(
+        "of which the `docker` program's own start and end (`docker --version`): {median} ms"
+    ))
 }
 
 /// `start NAME` of an existing container.
 pub fn start(ground: &Ground) -> Result<Vec<Table>> {
     let fleet = Fleet::start(ground, ALL)?;
-    for subject in fleet.own_subjects() {
-        let arguments = ["--name", "target", IMAGE, "sleep", "3600"];
-        execute(&mut subject.container(fleet.engine(&subject)?, "create", &arguments))?;
+    // Each has its own, so that none waits for the end of the other's last run.
+    let name = |subject: &Subject| format!("target-{}", subject.label().replace([' ', ','], "-"));
+    for subject in &fleet.subjects {
+        let arguments = ["--name", &name(subject), IMAGE, "sleep", "3600"];
+        execute(&mut subject.container(fleet.engine(subject)?, "create", &arguments))?;
     }
     let series = interleave(&fleet, ground.rounds(20, 4), |subject, engine| {
-        let (elapsed, _) = timed(&mut subject.command(engine, &["start", "target"]))?;
-        execute(&mut subject.command(engine, &["stop", "-t", "0", "target"]))?;
+        let name = name(subject);
+        let (elapsed, _) = timed(&mut subject.command(engine, &["start", &name]))?;
+        execute(&mut subject.command(engine, &["stop", "-t", "0", &name]))?;
         Ok(elapsed)
     })?;
     let targets = [Target { label: GANTRY, factor: 10.0 }];
