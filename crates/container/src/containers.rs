@@ -148,6 +148,12 @@ impl Containers {
         {
             return Ok(Arc::clone(container));
         }
+        if reference.contains('/') {
+            drop(table);
+            return self
+                .find_by_link(reference)
+                .ok_or_else(|| ContainerError::NotFound(reference.to_owned()));
+        }
         let is_prefix = !reference.is_empty() && reference.bytes().all(|b| b.is_ascii_hexdigit());
         let mut matches = table
             .by_id

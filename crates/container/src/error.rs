@@ -104,6 +104,9 @@ pub enum ContainerError {
     /// The image service.
     #[error(transparent)]
     Image(#[from] ImageError),
+    /// The network of a container that was to start.
+    #[error("failed to set up container networking")]
+    NotConnected(#[source] NetworkError),
     /// The network service.
     #[error(transparent)]
     Network(#[from] NetworkError),
@@ -155,7 +158,7 @@ impl Classify for ContainerError {
             | Self::Transition(_)
             | Self::Document { .. } => ErrorKind::Internal,
             Self::Image(error) => error.kind(),
-            Self::Network(error) => error.kind(),
+            Self::Network(error) | Self::NotConnected(error) => error.kind(),
             Self::Volume(error) => error.kind(),
             Self::Forbidden(_) => ErrorKind::PermissionDenied,
             Self::Snapshot(error) => error.kind(),

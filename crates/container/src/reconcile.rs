@@ -51,7 +51,10 @@ impl Containers {
                 Ok(Some((shim, hello, events))) => {
                     supervised.push((container, shim, hello, events))
                 }
-                Ok(None) => self.note_absent(&container, &mut report).await?,
+                Ok(None) => {
+                    self.release_host_mounts(&container.id)?;
+                    self.note_absent(&container, &mut report).await?;
+                }
                 Err(error) => {
                     tracing::error!(container.id = %container.id, error = %types::error::chain(&error), "cannot reconnect");
                 }

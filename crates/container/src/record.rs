@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf};
 use types::{ContainerId, ContainerName, Digest};
 
+use crate::link::Link;
+
 /// Persisted whole, as JSON, in `container.record`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Record {
@@ -28,6 +30,9 @@ pub struct Record {
     pub host_config: HostConfig,
     /// By network name as the caller gave it.
     pub endpoints: BTreeMap<String, EndpointSettings>,
+    /// Other containers that it has names for.
+    #[serde(default)]
+    pub links: Vec<Link>,
     /// Decided mounts, in the order of their destinations' depth.
     pub mounts: Vec<MountPlan>,
     /// The executable and its arguments: entrypoint, then command.
@@ -126,6 +131,7 @@ pub(crate) mod tests {
             config: ContainerConfig::default(),
             host_config: HostConfig::default(),
             endpoints: BTreeMap::new(),
+            links: Vec::new(),
             mounts: Vec::new(),
             command: vec!["sh".to_owned()],
         }

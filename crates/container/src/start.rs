@@ -22,12 +22,14 @@ use crate::{
     containers::snapshot_key,
     files::running_root,
     host_files,
+    host_mount::Subpaths,
     log_config::{LogConfigPlan, LogPlace},
     network_mode::NetworkMode,
     phase::Stopwatch,
     record::Record,
     settings::NATIVE_RUNTIME,
-    spec::{self, HostFiles, Inputs, NamespacePlan, Origin},
+    shared_memory::SharedMemory,
+    spec::{self, HostFiles, Inputs, NamespacePlan, Origin, security::SeccompChoice},
     start_failure::{CREATE_FAILED, shim_error},
     state::{Phase, Transition},
     volume_copy,
@@ -146,6 +148,7 @@ impl Containers {
         };
         container.announce(false);
         self.publish_arrival(container);
+        self.tell_linking(container);
         self.publish(container, "start", BTreeMap::new());
         self.supervise(container, launched.events);
         self.monitor_health(container);
@@ -245,14 +248,10 @@ impl Containers {
         request: &mut Option<StartRequest>,
     ) -> Result<(i32, Option<Endpoint>), ContainerError> {
         let address = network.endpoint.as_ref().map(|endpoint| endpoint.ip);
-        let gateway = self.inner.services.networks.host_gateway();
-        host_files::write_hosts(record, &self.data_dir(&record.id), address, gateway)?;
-        let mut namespaces = BTreeMap::new();
+        self.write_hosts_of(record, address)?;
+        let mut namespaces = self.joined_namespaces(record)?;
         if let Some(namespace) = network.namespace {
             namespaces.insert("net".to_owned(), namespace);
-        }
-        if let Some(pid) = self.joined_pid_namespace(record)? {
-            namespaces.insert("pid".to_owned(), pid);
         }
         let attachments = std::mem::take(&mut container.live().pending);
         let request = request.take().expect("prepared just above");
@@ -265,6 +264,9 @@ impl Containers {
 
     /// Undoes what a failed start has made; every step is tried.
     async fn abandon(&self, record: &Record, shim: &Shim) {
+        if let Err(error) = self.release_host_mounts(&record.id) {
+            tracing::warn!(container.id = %record.id, error = %types::error::chain(&error), "cannot release its mounts");
+        }
         if let Err(error) = self.disconnect(&record.id).await {
             tracing::warn!(container.id = %record.id, error = %types::error::chain(&error), "cannot disconnect");
         }
@@ -302,20 +304,22 @@ impl Containers {
                 Ok(Network { namespace: Some(networks.sandbox()?), endpoint: None })
             }
             NetworkMode::Container(other) => {
-                let namespace = self.namespace_of(&other, "net")?;
+                let namespace = self.network_namespace_of(&other)?;
                 Ok(Network { namespace: Some(namespace), endpoint: None })
             }
             NetworkMode::Named(name) => {
                 let sandbox = networks.sandbox()?;
-                let endpoint = networks.connect(&ConnectRequest {
-                    container: &record.id,
-                    name: record.name.as_str(),
-                    sandbox: sandbox.as_fd(),
-                    network: &name,
-                    address: requested_ip(record, &name)?,
-                    mac: requested_mac(record, &name)?,
-                    ports: &crate::port_request::parse(record)?,
-                })?;
+                let endpoint = networks
+                    .connect(&ConnectRequest {
+                        container: &record.id,
+                        name: record.name.as_str(),
+                        sandbox: sandbox.as_fd(),
+                        network: &name,
+                        address: requested_ip(record, &name)?,
+                        mac: requested_mac(record, &name)?,
+                        ports: &crate::port_request::parse(record)?,
+                    })
+                    .map_err(ContainerError::NotConnected)?;
                 Ok(Network { namespace: Some(sandbox), endpoint: Some(endpoint) })
             }
         }
@@ -328,32 +332,6 @@ impl Containers {
             .await
             .map_err(|error| ContainerError::Shim(error.to_string()))??;
         Ok(())
-    }
-
-    /// A namespace of another running container.
-    fn namespace_of(&self, reference: &str, kind: &str) -> Result<OwnedFd, ContainerError> {
-        let other = self.find(reference)?;
-        let pid = other.state().pid;
-        if pid == 0 {
-            return Err(ContainerError::Conflict(format!(
-                "cannot join namespace of a non running container: container {} is {}",
-                other.record().name,
-                other.state().phase.as_str()
-            )));
-        }
-        let path = PathBuf::from(format!("/proc/{pid}/ns/{kind}"));
-        std::fs::File::open(&path).map(OwnedFd::from).map_err(|source| ContainerError::File {
-            action: "open",
-            path,
-            source,
-        })
-    }
-
-    fn joined_pid_namespace(&self, record: &Record) -> Result<Option<OwnedFd>, ContainerError> {
-        match record.host_config.pid_mode.strip_prefix("container:") {
-            Some(reference) => self.namespace_of(reference, "pid").map(Some),
-            None => Ok(None),
-        }
     }
 
     /// Everything that needs no network, on a blocking thread.
@@ -384,7 +362,11 @@ impl Containers {
         crate::settings::make_dir(&bundle, 0o700)?;
         Ok(StartRequest {
             id: record.id.clone(),
-            spec: self.spec(record)?,
+            spec: self.spec(
+                record,
+                self.ready_shared_memory(record)?,
+                self.mount_subpaths(record)?,
+            )?,
             rootfs,
             seccomp_bpf: self.seccomp_filter(record)?,
             namespaces: BTreeMap::new(),
@@ -423,15 +405,16 @@ impl Containers {
         record: &Record,
     ) -> Result<Option<PathBuf>, ContainerError> {
         let host = &record.host_config;
-        if host.privileged {
-            return Ok(None);
-        }
         let options =
             spec::security::Options::parse(host.security_opt.as_deref().unwrap_or_default())?;
+        // A policy that was asked for by name holds for a privileged container too.
+        if host.privileged && !matches!(options.seccomp, SeccompChoice::Custom(_)) {
+            return Ok(None);
+        }
         let capabilities = spec::capability::effective(
             host.cap_add.as_deref().unwrap_or_default(),
             host.cap_drop.as_deref().unwrap_or_default(),
-            false,
+            host.privileged,
         )?;
         self.inner.seccomp.filter(&options.seccomp, &capabilities)
     }
@@ -457,7 +440,12 @@ impl Containers {
         self.inner.accounts.get(&record.image, &rootfs).map_err(failed)
     }
 
-    fn spec(&self, record: &Record) -> Result<Spec, ContainerError> {
+    fn spec(
+        &self,
+        record: &Record,
+        shm: SharedMemory,
+        subpaths: Subpaths,
+    ) -> Result<Spec, ContainerError> {
         let dir = self.data_dir(&record.id);
         let files = host_files::locate(record, &dir);
         let mut spec = spec::build(&Inputs {
@@ -471,8 +459,17 @@ impl Containers {
             cgroup_path: self.cgroup_path(record),
             is_cgroup_v2: crate::cgroup_mode::is_v2_only(),
             namespaces: namespace_plan(record),
+            shm,
+            subpaths,
         })?;
         self.apply_defaults(&mut spec, record);
+        if let Some(process) = spec.process.as_mut() {
+            let links = self.link_environment(record)?;
+            // What the caller says of a variable stands.
+            let name = |entry: &str| entry.split('=').next().unwrap_or_default().to_owned();
+            let known: Vec<String> = process.env.iter().map(|entry| name(entry)).collect();
+            process.env.extend(links.into_iter().filter(|entry| !known.contains(&name(entry))));
+        }
         Ok(spec)
     }
 
@@ -490,7 +487,7 @@ impl Containers {
 
     /// The process of init, as the model for an exec's.
     pub(crate) fn init_process(&self, record: &Record) -> Result<Process, ContainerError> {
-        Ok(self.spec(record)?.process.unwrap_or_default())
+        Ok(self.spec(record, SharedMemory::Own, Subpaths::new())?.process.unwrap_or_default())
     }
 }
 

@@ -128,6 +128,9 @@ impl Containers {
         if let Err(error) = self.disconnect(&container.id).await {
             tracing::warn!(container.id = %container.id, error = %types::error::chain(&error), "cannot disconnect");
         }
+        if let Err(error) = self.release_host_mounts(&container.id) {
+            tracing::warn!(container.id = %container.id, error = %types::error::chain(&error), "cannot release its mounts");
+        }
         watch.lap("end: network");
         let shim = {
             let mut live = container.live();

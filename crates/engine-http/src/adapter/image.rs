@@ -49,7 +49,7 @@ fn credentials(auth: Option<AuthConfig>) -> Option<Credentials> {
     )
 }
 
-fn oci_platform(platform: Platform) -> oci::image::Platform {
+pub(super) fn oci_platform(platform: Platform) -> oci::image::Platform {
     oci::image::Platform {
         architecture: platform.architecture,
         os: platform.os,
@@ -325,6 +325,9 @@ impl ImageBackend for Engine {
         let ImportSource::Body(body) = options.source else {
             return Err(ApiError::not_implemented("importing from a URL"));
         };
+        if options.platform.as_ref().is_some_and(|platform| platform.os != "linux") {
+            return Err(ApiError::invalid("operating system is not supported"));
+        }
         let request = ImportRequest {
             reference: options.reference,
             changes: options.changes,
@@ -340,12 +343,9 @@ impl ImageBackend for Engine {
     async fn inspect(&self, name: &str, options: InspectImage) -> Answer<ImageInspect> {
         let image = self.images.resolve(name)?;
         if let Some(wanted) = options.platform.map(oci_platform)
-            && !distribution::platform_matches(&wanted, &image.platform())
+            && !image.runs_on(&wanted)
         {
-            return Err(ApiError::not_found(format!(
-                "image with reference {name} was found but does not provide the specified platform ({})",
-                distribution::format_platform(&wanted)
-            )));
+            return Err(image.wrong_platform(name, &wanted).into());
         }
         inspect_document(&image)
             .map_err(|error| ApiError::new(types::ErrorKind::DataLoss, error.to_string()))

@@ -97,6 +97,7 @@ impl SystemBackend for Engine {
             ("Os".to_owned(), "linux".to_owned()),
             ("Arch".to_owned(), architecture()),
             ("KernelVersion".to_owned(), kernel_version()),
+            ("Experimental".to_owned(), "false".to_owned()),
         ]);
         Ok(SystemVersion {
             platform: PlatformName { name: "Gantry".to_owned() },
