@@ -105,6 +105,7 @@ impl Containers {
             id,
         };
         health::Check::parse(&record.config)?;
+        health::Reaction::parse(&record)?;
         warnings.extend(record.config.healthcheck.as_ref().and_then(health::unknown_test));
         self.check_network(&record)?;
         record.links = self.links(&record)?;

@@ -69,6 +69,14 @@ pub enum ContainerError {
     /// The supervisor could not be reached or broke the protocol.
     #[error("cannot talk to the container's supervisor: {0}")]
     Shim(String),
+    /// A health probe of the engine's found nobody, or nobody who answers.
+    #[error("cannot reach {address} in the container")]
+    Probe {
+        /// Where.
+        address: String,
+        /// Why.
+        source: std::io::Error,
+    },
     /// A deadline passed.
     #[error("{0}")]
     Deadline(String),
@@ -143,6 +151,7 @@ impl Classify for ContainerError {
             Self::StartFailed { exit_code: 126 | 127, .. } => ErrorKind::InvalidArgument,
             Self::Deadline(_) => ErrorKind::DeadlineExceeded,
             Self::StartFailed { .. }
+            | Self::Probe { .. }
             | Self::Shim(_)
             | Self::File { .. }
             | Self::Removal { .. }

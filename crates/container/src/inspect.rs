@@ -220,6 +220,7 @@ pub fn api_state(state: &State) -> ContainerState {
         error: state.error.clone(),
         started_at: rfc3339_or_zero(state.started_at_nanos),
         finished_at: rfc3339_or_zero(state.finished_at_nanos),
+        restart_reason: state.restart_reason.clone(),
         health: state.health.as_deref().map(api_health),
     }
 }

@@ -75,7 +75,7 @@ pub use container_log::{LogPosition, LogQuery, LogRecord, StreamKind, Timestamp}
 pub use containers::{Containers, Services};
 pub use create::{Created, NewContainer};
 pub use error::ContainerError;
-pub use event::{Event, Events};
+pub use event::{Event, Events, Subscription};
 pub use exec::{Exec, ExecStart, ExecState};
 pub use files::{FoundPath, PathInfo, RootExport, WriteRequest};
 pub use image_usage::ImageUsage;

@@ -113,3 +113,27 @@ impl MountSource {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A record with a name and nothing else.
+    pub(crate) fn record(name: &str) -> Record {
+        Record {
+            id: ContainerId::random(),
+            name: name.parse().unwrap(),
+            created_nanos: 0,
+            image: format!("sha256:{}", "0".repeat(64)).parse().unwrap(),
+            image_name: "busybox".to_owned(),
+            layers: Vec::new(),
+            platform: "linux".to_owned(),
+            config: ContainerConfig::default(),
+            host_config: HostConfig::default(),
+            endpoints: BTreeMap::new(),
+            links: Vec::new(),
+            mounts: Vec::new(),
+            command: vec!["sh".to_owned()],
+        }
+    }
+}

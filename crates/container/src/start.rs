@@ -38,6 +38,15 @@ use crate::{
 /// How long a container may take to end when its start is undone.
 const UNDO_DEADLINE: Duration = Duration::from_secs(10);
 
+/// Who wants a start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StartCause {
+    /// Somebody asked for it: what happened before is forgotten, and a failure is theirs to handle.
+    Caller,
+    /// The restart policy.
+    Policy,
+}
+
 /// How long the last run's supervisor may take to let go of its mounts: as long as a disk needs.
 const DEPARTURE_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -68,7 +77,11 @@ impl Containers {
         let container = self.find(reference)?;
         let outcome = {
             let _operation = container.lock().await;
-            self.start_locked(&container, false).await
+            if container.state().phase == Phase::Restarting {
+                // It will run, which is what is asked for.
+                return Err(ContainerError::NotModified);
+            }
+            self.start_locked(&container, StartCause::Caller).await
         };
         let has_failed = !matches!(outcome, Ok(()) | Err(ContainerError::NotModified));
         if has_failed && container.record().host_config.auto_remove {
@@ -82,23 +95,23 @@ impl Containers {
     pub(crate) async fn start_locked(
         &self,
         container: &Arc<Container>,
-        is_restart: bool,
+        cause: StartCause,
     ) -> Result<(), ContainerError> {
         check_startable(container)?;
         let began = Instant::now();
         let launched = match self.launch(container).await {
             Ok(launched) => launched,
             Err(error) => {
-                self.note_failed_start(container, &error);
+                self.note_failed_start(container, &error, cause);
                 return Err(error);
             }
         };
         let pid = launched.pid;
         let mut watch = Stopwatch::start(&container.id);
-        if let Err(error) = self.note_start(container, pid, is_restart) {
+        if let Err(error) = self.note_start(container, pid, cause) {
             // What cannot be written down must not run: nobody would know of it after a crash.
             self.undo_launch(container, launched).await;
-            self.note_failed_start(container, &error);
+            self.note_failed_start(container, &error, cause);
             return Err(error);
         }
         watch.lap("start: row");
@@ -111,12 +124,14 @@ impl Containers {
         &self,
         container: &Container,
         pid: i32,
-        is_restart: bool,
+        cause: StartCause,
     ) -> Result<(), ContainerError> {
         let started = Transition::Started { pid, at_nanos: now_nanos() };
         let check = self.check(container);
         self.change_state(container, |state| {
-            state.restart_count = if is_restart { state.restart_count + 1 } else { 0 };
+            if cause == StartCause::Caller {
+                state.forget_restarts();
+            }
             state.apply(started)?;
             state.restart_health(check.as_ref());
             Ok(())
@@ -132,6 +147,7 @@ impl Containers {
             std::mem::take(&mut live.pending)
         };
         container.announce(false);
+        self.publish_arrival(container);
         self.tell_linking(container);
         self.publish(container, "start", BTreeMap::new());
         self.supervise(container, launched.events);
@@ -161,14 +177,29 @@ impl Containers {
         self.abandon(&container.record(), &launched.shim).await;
     }
 
-    fn note_failed_start(&self, container: &Arc<Container>, error: &ContainerError) {
+    /// A start that failed under a restart policy is an attempt, not the end.
+    fn note_failed_start(
+        &self,
+        container: &Arc<Container>,
+        error: &ContainerError,
+        cause: StartCause,
+    ) {
         let exit_code = match error {
             ContainerError::StartFailed { exit_code, .. } => *exit_code,
             _ => 128,
         };
         container.live().pending.clear();
-        let failed = Transition::StartFailed { exit_code, error: types::error::chain(error) };
-        if let Err(error) = self.transition(container, failed) {
+        let (error, policy) = (types::error::chain(error), self.policy(container));
+        let noted = self.change_state(container, |state| {
+            state.apply(Transition::StartFailed { exit_code, error: error.clone() })?;
+            if cause == StartCause::Policy && policy.wants_restart(state) {
+                let reason = format!("start failed: {error}");
+                state.apply(Transition::RestartPending { reason })?;
+            }
+            Ok(())
+        });
+        container.announce(false);
+        if let Err(error) = noted {
             tracing::error!(container.id = %container.id, error = %types::error::chain(&error), "cannot note a failed start");
         }
     }

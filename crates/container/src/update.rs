@@ -39,7 +39,8 @@ impl Containers {
         merge(&mut host.resources, &request.resources);
         resource::check(&host.resources)?;
         if !request.restart_policy.name.is_empty() {
-            if host.auto_remove && request.restart_policy.name != "no" {
+            let policy = Policy::parse(&request.restart_policy, false)?;
+            if host.auto_remove && policy != Policy::No {
                 return Err(refused(
                     "Restart policy cannot be updated because AutoRemove is enabled for the container",
                 ));

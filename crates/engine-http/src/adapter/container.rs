@@ -283,7 +283,8 @@ impl ContainerBackend for Engine {
             return Ok(attach::nothing(Self::framing(&container)));
         }
         let live = self.containers.attach(id, streams).await?;
-        Ok(attach::attachment(live, options.detach_keys))
+        let who = (self.containers.clone(), container);
+        Ok(attach::attachment(live, options.detach_keys, who))
     }
 
     async fn wait(
@@ -335,10 +336,15 @@ impl ContainerBackend for Engine {
     async fn archive_get(&self, id: &str, path: &str) -> Answer<(PathStat, ByteStream)> {
         let found = self.found_path(id, path).await?;
         let stat = files::stat(&found.info);
+        let container = self.containers.find(id)?;
+        self.containers.publish_plain(&container, "archive-path");
         Ok((stat, files::stream(move |out| found.write_archive(out))))
     }
 
     async fn archive_put(&self, id: &str, options: PutArchive, archive: ByteStream) -> Answer<()> {
-        self.write_archive(id, options, archive).await
+        self.write_archive(id, options, archive).await?;
+        let container = self.containers.find(id)?;
+        self.containers.publish_plain(&container, "extract-to-dir");
+        Ok(())
     }
 }
