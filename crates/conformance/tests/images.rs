@@ -95,3 +95,17 @@ fn the_room_that_things_take_is_told() {
     let images = engine.ok(&["system", "df", "--format", "{{.Reclaimable}}"]);
     assert_eq!(images.lines().next(), Some("0B (0%)"));
 }
+
+#[test]
+fn pruning_all_leaves_an_image_in_use_its_last_name() {
+    let engine = Engine::start();
+    for tag in ["busybox:b", "busybox:a", "busybox:z"] {
+        engine.ok(&["tag", "busybox", tag]);
+    }
+    engine.ok(&["create", "busybox:a", "true"]);
+    let pruned = engine.ok(&["image", "prune", "-af"]);
+    for gone in ["untagged: busybox:a", "untagged: busybox:b", "untagged: busybox:latest"] {
+        assert!(pruned.lines().any(|line| line == gone), "{gone} is not in {pruned}");
+    }
+    assert_eq!(engine.ok(&["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"]), "busybox:z");
+}

@@ -158,6 +158,8 @@ impl SystemBackend for Engine {
             logging_driver: settings.log.kind.clone(),
             cgroup_driver: "cgroupfs".to_owned(),
             cgroup_version: if is_v2 { "2" } else { "1" }.to_owned(),
+            // What this engine has in their place.
+            n_goroutines: count(tokio::runtime::Handle::current().metrics().num_alive_tasks()),
             n_events_listener: count(self.containers.events().subscribers()),
             kernel_version: kernel_version(),
             operating_system,
