@@ -2,10 +2,10 @@
 CARGO ?= cargo
 PREFIX ?= /usr/local
 DESTDIR ?=
-PROGRAMS = gantryd gantry-shim gantry-init gantry-runtime gantry gantry-hub
+PROGRAMS = gantryd gantry-shim gantry-logger gantry-init gantry-runtime gantry gantry-hub
 TARGET_DIR = $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 
-.PHONY: help build install uninstall demo clean-demo test test-cgroup2 check
+.PHONY: help build install uninstall demo clean-demo test test-cgroup2 test-runtime-conformance check
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,3 +53,7 @@ test-cgroup2: ## the programs on a host with cgroup v2 only: Debian's kernel und
 	$(CARGO) build --workspace --bins
 	@BIN="$(TARGET_DIR)/debug" scripts/cgroup2.sh; outcome=$$?; \
 	  if [ $$outcome = 77 ]; then echo "skipped"; else exit $$outcome; fi
+
+test-runtime-conformance: ## runtime-tools' suite on gantry-runtime; CHECKOUT=its directory (root, go)
+	$(CARGO) build -p gantry-runtime
+	@scripts/runtime-conformance.sh "$(CHECKOUT)" "$(TARGET_DIR)/debug/gantry-runtime"

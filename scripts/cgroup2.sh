@@ -14,7 +14,7 @@ skip() { echo "SKIP: $*"; exit 77; }
 command -v qemu-system-x86_64 >/dev/null || skip "qemu-system-x86_64 is not installed (Debian: qemu-system-x86)"
 command -v cpio >/dev/null || command -v busybox >/dev/null || skip "neither cpio nor busybox is installed"
 [ -x /bin/busybox ] || skip "/bin/busybox is not installed (Debian: busybox-static)"
-for program in gantry-runtime gantry-shim gantryd gantry gantry-init; do
+for program in gantry-runtime gantry-shim gantry-logger gantryd gantry gantry-init; do
     [ -x "$bin/$program" ] || { echo "FAIL: $bin/$program is not built"; exit 1; }
 done
 
@@ -34,7 +34,7 @@ trap 'rm -rf "$work"' EXIT
 root=$work/root
 mkdir -p "$root"/{bin,sbin,etc,proc,sys,dev,tmp,run,modules,lib64,var}
 cp /bin/busybox "$root/bin/busybox"
-for program in gantry-runtime gantry-shim gantryd gantry gantry-init; do
+for program in gantry-runtime gantry-shim gantry-logger gantryd gantry gantry-init; do
     # Debugging information would make the machine unpack half a gigabyte.
     strip -o "$root/bin/$program" "$bin/$program"
 done

@@ -194,7 +194,7 @@ pub struct Create {
     /// Move the root over `/` instead of pivoting: for a root on an initial ramdisk.
     #[arg(long)]
     pub no_pivot: bool,
-    /// Accepted; Gantry makes no session keyring.
+    /// Keep the caller's session keyring.
     #[arg(long)]
     pub no_new_keyring: bool,
     /// How many descriptors above the standard streams (and `$LISTEN_FDS`) the process gets.

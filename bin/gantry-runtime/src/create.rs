@@ -8,7 +8,9 @@ use std::{
 
 use anyhow::{Context, bail};
 use oci::runtime::{Process, Spec};
-use runtime::{Created, Extras, HostRoot, Launch, RootChange, Running, Stdio, cgroup::Cgroup};
+use runtime::{
+    Created, Extras, HostRoot, Keyring, Launch, RootChange, Running, Stdio, cgroup::Cgroup,
+};
 use types::RootFilesystem;
 
 use crate::{
@@ -124,6 +126,10 @@ impl<'a> Plan<'a> {
                     false => RootChange::Pivot,
                 },
                 inherited,
+                keyring: match self.create.no_new_keyring {
+                    true => Keyring::Inherited,
+                    false => Keyring::Own,
+                },
                 ..Extras::default()
             },
         };

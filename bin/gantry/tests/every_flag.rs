@@ -278,7 +278,7 @@ fn every_flag_has_an_effect_or_is_refused() {
     let mut plain: Option<(&str, Outcome)> = None;
     for line in FLAGS.lines() {
         let fields: Vec<&str> = line.split('\t').collect();
-        let [path, long, _, kind, default] = fields[..] else { panic!("{line}") };
+        let [path, long, _, kind, default, _] = fields[..] else { panic!("{line}") };
         if UNSEEN.iter().any(|(of, flag, _)| *of == path && *flag == long) {
             continue;
         }

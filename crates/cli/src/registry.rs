@@ -22,7 +22,7 @@ const MAX_ENTRIES: usize = 1000;
 /// What a name stands for at its registry.
 pub enum Found {
     /// One image.
-    One(Manifest),
+    One(Box<Manifest>),
     /// A list of them.
     List(Vec<Manifest>),
 }
@@ -68,7 +68,7 @@ pub struct IsInsecure(pub bool);
 pub async fn fetch(repository: &Repository, name: &Reference) -> anyhow::Result<Found> {
     let raw = resolve(repository, name).await?;
     if !oci::media_type::is_index(&raw.descriptor.media_type) {
-        return Ok(Found::One(image(repository, name, &raw).await?));
+        return Ok(Found::One(Box::new(image(repository, name, &raw).await?)));
     }
     let index: Index =
         serde_json::from_slice(&raw.bytes).with_context(|| format!("{name} is no list"))?;

@@ -29,7 +29,7 @@ pub mod wire;
 pub use escape::escape;
 pub use lines::Lines;
 pub use log_file::{Batch, Format, LogFile, LogFileSettings};
-pub use message::{MAX_MESSAGE_BYTES, Message, Part, StreamKind};
+pub use message::{MAX_MESSAGE_BYTES, Message, Part, StreamKind, part_id_text};
 pub use read::{LogPosition, LogQuery, LogReader, LogRecord};
 pub use rotation::Rotation;
 pub use timestamp::Timestamp;

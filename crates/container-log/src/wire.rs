@@ -3,6 +3,7 @@
 //! ```text
 //! first     u32 LE length | JSON of a `sink::Configuration`
 //! back      one byte: 0 ready; 1 failed, followed by the error's text and the end
+//! and later 2, followed by the text of a complaint
 //! then      u32 LE length | stream 1|2 | i64 LE nanoseconds | part | text      (per message)
 //! part      0, or: 1 (2 if the last) | u32 LE ordinal | 32 bytes id
 //! ```
@@ -16,6 +17,9 @@ pub const MAX_FRAME_BYTES: usize = 1 << 20;
 pub const READY: u8 = 0;
 /// What it answers before the text of a failure.
 pub const FAILED: u8 = 1;
+
+/// What it says before the text of a failure later on.
+pub const COMPLAINT: u8 = 2;
 
 const LENGTH_BYTES: usize = 4;
 

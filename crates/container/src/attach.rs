@@ -5,8 +5,8 @@ use shim_protocol::AttachStreams;
 use tokio::net::UnixStream;
 
 use crate::{
-    ContainerError, Containers, container::Container, log_stream::Replay, start::shim_error,
-    state::Phase,
+    ContainerError, Containers, container::Container, log_stream::Replay,
+    start_failure::shim_error, state::Phase,
 };
 
 /// An attached stream: raw bytes with a terminal, Docker's multiplexed frames without.
@@ -30,7 +30,7 @@ impl Containers {
         streams: AttachStreams,
     ) -> Result<Attached, ContainerError> {
         let container = self.find(reference)?;
-        check_attachable(&container)?;
+        check_attachable(&container, reference)?;
         let stream = match container.shim() {
             Some(shim) => shim.attach(None, streams).await.map_err(|e| shim_error(e, ""))?,
             None => {
@@ -55,7 +55,7 @@ impl Containers {
         streams: AttachStreams,
     ) -> Result<Attached, ContainerError> {
         let container = self.find(reference)?;
-        check_attachable(&container)?;
+        check_attachable(&container, reference)?;
         let Some(shim) = container.shim() else { return self.attach(reference, streams).await };
         let attached = shim.attach_after_log(streams).await;
         let (stream, position) = attached.map_err(|e| shim_error(e, ""))?;
@@ -92,12 +92,11 @@ impl Containers {
     }
 }
 
-/// Refuses what cannot be attached to, before anything else is done.
+/// Refuses what cannot be attached to, before anything else is done; `name` is the caller's.
 ///
 /// # Errors
 /// [`ContainerError::Conflict`] for a paused or restarting container.
-pub fn check_attachable(container: &Container) -> Result<(), ContainerError> {
-    let name = &container.record().name;
+pub fn check_attachable(container: &Container, name: &str) -> Result<(), ContainerError> {
     match container.state().phase {
         Phase::Paused => Err(ContainerError::Conflict(format!(
             "container {name} is paused, unpause the container before attach"

@@ -6,8 +6,8 @@ use std::{
 };
 
 use engine_api::exec::ExecCreateRequest;
-use shim_client::{Attachment, stream_pair};
-use shim_protocol::{AttachStreams, ExecRequest, FailureKind};
+use shim_client::{Attachment, Shim, stream_pair};
+use shim_protocol::{AttachStreams, ExecRequest};
 use tokio::{net::UnixStream, sync::watch};
 use types::{ContainerId, ExecId};
 
@@ -16,7 +16,7 @@ use crate::{
     attach::Attached,
     container::Container,
     spec::{self, capability},
-    start::shim_error,
+    start_failure::{EXEC_FAILED, NOT_EXECUTABLE, shim_error},
     state::Phase,
 };
 
@@ -92,11 +92,13 @@ impl Exec {
 }
 
 impl Containers {
-    /// Makes an exec session in a running container.
+    /// Makes an exec session in a running container; reads the container's accounts, so it is for
+    /// a blocking thread.
     ///
     /// # Errors
     /// [`ContainerError::NotRunning`], [`ContainerError::Conflict`] when paused,
-    /// [`ContainerError::Invalid`] without a command.
+    /// [`ContainerError::Invalid`] without a command, [`ContainerError::Account`] when there is no
+    /// such user.
     pub fn exec_create(
         &self,
         reference: &str,
@@ -117,6 +119,10 @@ impl Containers {
         check_running(container)?;
         if request.cmd.as_ref().is_none_or(Vec::is_empty) {
             return Err(ContainerError::Invalid("No exec command specified".into()));
+        }
+        if !request.user.is_empty() {
+            // Early, so that the mistake is the answer to this request. The start looks again.
+            self.user(&container.record(), &request.user)?;
         }
         let exec = Arc::new(Exec {
             id: ExecId::random(),
@@ -181,11 +187,38 @@ impl Containers {
         let mut is_first = false;
         exec.change(|state| is_first = !std::mem::replace(&mut state.is_started, true));
         if !is_first {
-            return Err(ContainerError::Conflict(format!(
-                "exec {} has already run: make a new one",
-                exec.id
-            )));
+            return Err(already_started(exec));
         }
+        let launched = self.launch_exec(container, exec, start, &shim).await;
+        let stream = launched.inspect_err(|error| {
+            exec.finish(match error {
+                ContainerError::StartFailed { exit_code, .. } => *exit_code,
+                _ => NOT_EXECUTABLE,
+            });
+        })?;
+        Ok(stream.map(|stream| Attached { stream, has_terminal: exec.request.tty }))
+    }
+
+    /// Finds an exec session that can be started now.
+    ///
+    /// # Errors
+    /// As [`Containers::exec_start`].
+    pub fn exec_to_start(&self, id: &str) -> Result<(Arc<Container>, Arc<Exec>), ContainerError> {
+        let (container, exec) = self.exec(id)?;
+        check_running(&container)?;
+        if exec.state().is_started {
+            return Err(already_started(&exec));
+        }
+        Ok((container, exec))
+    }
+
+    async fn launch_exec(
+        &self,
+        container: &Arc<Container>,
+        exec: &Exec,
+        start: ExecStart,
+        shim: &Shim,
+    ) -> Result<Option<UnixStream>, ContainerError> {
         let (stream, attachments) = exec_streams(exec, start)?;
         let request = self.exec_request(container, exec, start).await?;
         self.publish(
@@ -193,23 +226,14 @@ impl Containers {
             format!("exec_start: {}", command_line(exec)),
             [("execID".to_owned(), exec.id.to_string())].into(),
         );
-        match shim.exec(request, attachments).await {
-            Ok(started) => exec.change(|state| {
-                // The end may have been reported before this answer was seen.
-                state.is_running = state.exit_code.is_none();
-                state.pid = started.pid;
-            }),
-            Err(error) => {
-                let error = shim_error(error, "OCI runtime exec failed: ");
-                let code = match &error {
-                    ContainerError::StartFailed { exit_code, .. } => *exit_code,
-                    _ => 126,
-                };
-                exec.finish(code);
-                return Err(error);
-            }
-        }
-        Ok(stream.map(|stream| Attached { stream, has_terminal: exec.request.tty }))
+        let started = shim.exec(request, attachments).await;
+        let started = started.map_err(|error| shim_error(error, EXEC_FAILED))?;
+        exec.change(|state| {
+            // The end may have been reported before this answer was seen.
+            state.is_running = state.exit_code.is_none();
+            state.pid = started.pid;
+        });
+        Ok(stream)
     }
 
     /// Sets the size of an exec session's terminal.
@@ -246,7 +270,7 @@ impl Containers {
             seccomp_bpf,
             attach: Vec::new(),
             open_stdin: exec.request.attach_stdin,
-            console_size: start.console_size,
+            console_size: start.console_size.or_else(|| created_size(&exec.request)),
         })
     }
 
@@ -304,11 +328,24 @@ fn command_line(exec: &Exec) -> String {
     format!("{program} {}", arguments.join(" "))
 }
 
+/// The size that was given at creation, which a start may override.
+fn created_size(request: &ExecCreateRequest) -> Option<(u16, u16)> {
+    let [height, width] = request.console_size.filter(|_| request.tty)?;
+    let cells = |number: u32| u16::try_from(number).unwrap_or(u16::MAX);
+    Some((cells(width), cells(height)))
+}
+
+fn already_started(exec: &Exec) -> ContainerError {
+    let how =
+        if exec.state().exit_code.is_some() { "has already run" } else { "is already running" };
+    ContainerError::Conflict(format!("exec command {} {how}", exec.id))
+}
+
 fn check_running(container: &Container) -> Result<(), ContainerError> {
     match container.state().phase {
         Phase::Running => Ok(()),
         Phase::Paused => Err(ContainerError::Conflict(format!(
-            "container {} is paused, unpause the container before exec",
+            "Container {} is paused, unpause the container before exec",
             container.record().name
         ))),
         Phase::Restarting => Err(ContainerError::Conflict(format!(
@@ -316,14 +353,5 @@ fn check_running(container: &Container) -> Result<(), ContainerError> {
             container.id
         ))),
         _ => Err(ContainerError::NotRunning(container.id.to_string())),
-    }
-}
-
-/// The exit code that Docker's clients expect for a failed start.
-pub(crate) fn start_exit_code(kind: FailureKind) -> i32 {
-    match kind {
-        FailureKind::CommandNotFound => 127,
-        FailureKind::CommandNotExecutable => 126,
-        _ => 128,
     }
 }

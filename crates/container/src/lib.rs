@@ -51,6 +51,7 @@ mod shim_pool;
 mod signal;
 mod spec;
 mod start;
+mod start_failure;
 pub mod state;
 mod stats;
 mod stop;

@@ -20,7 +20,6 @@ use crate::{
     clock::now_nanos,
     container::Container,
     containers::snapshot_key,
-    exec::start_exit_code,
     files::running_root,
     host_files,
     log_config::{LogConfigPlan, LogPlace},
@@ -29,12 +28,10 @@ use crate::{
     record::Record,
     settings::NATIVE_RUNTIME,
     spec::{self, HostFiles, Inputs, NamespacePlan, Origin},
+    start_failure::{CREATE_FAILED, shim_error},
     state::{Phase, Transition},
     volume_copy,
 };
-
-/// What a failed start says in Docker's words.
-const CREATE_FAILED: &str = "failed to create task for container: failed to create shim task: ";
 
 /// How long a container may take to end when its start is undone.
 const UNDO_DEADLINE: Duration = Duration::from_secs(10);
@@ -147,9 +144,9 @@ impl Containers {
             live.execs.clear();
             std::mem::take(&mut live.pending)
         };
-        container.announce(false);
         self.publish_arrival(container);
         self.publish(container, "start", BTreeMap::new());
+        container.announce(false);
         self.supervise(container, launched.events);
         self.monitor_health(container);
         if !late.is_empty() {
@@ -580,21 +577,4 @@ fn endpoint_settings<'a>(
     network: &str,
 ) -> Option<&'a engine_api::network::EndpointSettings> {
     record.endpoints.get(network).or_else(|| record.endpoints.get("default"))
-}
-
-/// A shim's error as the engine's; `prefix` is what Docker says before the runtime's own words.
-pub(crate) fn shim_error(error: ShimError, prefix: &str) -> ContainerError {
-    use shim_protocol::FailureKind;
-    let text = types::error::chain(&error);
-    let Some(failure) = error.failure() else { return ContainerError::Shim(text) };
-    match failure.kind {
-        FailureKind::NotFound if prefix.is_empty() => {
-            ContainerError::Conflict(failure.message.clone())
-        }
-        FailureKind::Conflict => ContainerError::Conflict(failure.message.clone()),
-        kind => ContainerError::StartFailed {
-            message: format!("{prefix}{}", failure.message.trim_start_matches(prefix)),
-            exit_code: start_exit_code(kind),
-        },
-    }
 }

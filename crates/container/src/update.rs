@@ -8,7 +8,7 @@ use crate::{
     ContainerError, Containers,
     restart::Policy,
     spec::resource,
-    start::shim_error,
+    start_failure::shim_error,
     state::{Phase, Transition},
 };
 

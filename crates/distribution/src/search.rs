@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Client, Credentials, DistributionError, client::Call, endpoint::Endpoint, token};
 
+/// The scope by which Docker's engine asks for a token to search with.
+const SCOPE: &str = "registry:catalog:search";
+
 /// One repository that a search found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SearchResult {
@@ -58,7 +61,9 @@ impl Client {
             .append_pair("n", &limit.to_string())
             .finish();
         let path = format!("/v1/search?{query}");
-        let mut call = Call { credentials, ..Call::get(&endpoint, path) };
+        // Named, because otherwise a token for what was last asked would be shown.
+        let scopes = [SCOPE.to_owned()];
+        let mut call = Call { credentials, scopes: &scopes, ..Call::get(&endpoint, path) };
         // The index never challenges: who asks shows private repositories only when told first.
         let is_safe = self.scheme(&endpoint).await? == "https"
             || self.config().is_insecure(&endpoint.authority);
@@ -70,7 +75,8 @@ impl Client {
         if is_safe && matches!(credentials, Some(Credentials::IdentityToken(_))) {
             // Who has only a token for tokens must learn where those are made: this asks, and is
             // refused where the token is no good any more.
-            self.call(Call { credentials, ..Call::get(&endpoint, "/v2/".to_owned()) }).await?;
+            let ask = Call::get(&endpoint, "/v2/".to_owned());
+            self.call(Call { credentials, scopes: &scopes, ..ask }).await?;
         }
         let answer = self.call(call).await?;
         let document: SearchDocument = self.json(answer, "search result").await?;

@@ -338,5 +338,6 @@ async fn a_search_with_an_identity_token_says_who_asks() {
     let token = Credentials::IdentityToken(Secret::new("refresh-1"));
     let found = client().search(&term, 5, Some(&token)).await.unwrap();
     assert_eq!(found.len(), 1);
+    assert!(server.asked("POST /token")[0].body.contains("scope=registry%3Acatalog%3Asearch"));
     assert!(client().search(&term, 5, None).await.unwrap().is_empty());
 }

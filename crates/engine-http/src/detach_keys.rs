@@ -7,22 +7,34 @@ use crate::ApiError;
 /// # Errors
 /// 400 with Docker's text for anything but one character or `ctrl-` and one of `a-z@[\]^_`.
 pub fn parse(text: &str) -> Result<Option<Vec<u8>>, ApiError> {
+    parse_keys(text)
+        .map_err(|()| ApiError::invalid(format!("Invalid detach keys ({text}) provided")))
+}
+
+/// [`parse`] for an exec, which has another text for the same mistake.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_for_exec(text: &str) -> Result<Option<Vec<u8>>, ApiError> {
+    parse_keys(text)
+        .map_err(|()| ApiError::invalid(format!("Invalid escape keys ({text}) provided")))
+}
+
+fn parse_keys(text: &str) -> Result<Option<Vec<u8>>, ()> {
     if text.is_empty() {
         return Ok(None);
     }
-    text.split(',').map(|key| byte(key, text)).collect::<Result<_, _>>().map(Some)
+    text.split(',').map(byte).collect::<Result<_, _>>().map(Some)
 }
 
-fn byte(key: &str, text: &str) -> Result<u8, ApiError> {
+fn byte(key: &str) -> Result<u8, ()> {
     let control = key.strip_prefix("ctrl-").map(str::as_bytes);
     match (key.as_bytes(), control) {
         ([one], _) => Ok(*one),
         (_, Some([letter @ b'a'..=b'z'])) => Ok(letter - b'a' + 1),
         (_, Some(b"@")) => Ok(0),
         (_, Some([symbol @ b'['..=b'_'])) => Ok(symbol - b'@'),
-        _ => Err(ApiError::invalid(format!(
-            "Invalid detach keys ({text}) provided: Unknown character: '{key}'"
-        ))),
+        _ => Err(()),
     }
 }
 

@@ -23,7 +23,10 @@ use tokio::{
     sync::oneshot,
 };
 
-use crate::{ApiError, ApiVersion};
+use crate::{
+    ApiError, ApiVersion,
+    websocket::{self, MessageKind},
+};
 
 /// How several streams share the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,6 +175,25 @@ impl Hijack {
     /// already.
     pub(crate) fn take(self, attachment: Attachment) -> Result<Response, ApiError> {
         let head = self.head(attachment.framing);
+        self.take_with(head, attachment)
+    }
+
+    /// Takes over the connection for an attachment over WebSocket, whose handshake was answered by
+    /// `head`.
+    ///
+    /// # Errors
+    /// As [`Hijack::take`].
+    pub(crate) fn take_websocket(
+        self,
+        head: &str,
+        attachment: Attachment,
+    ) -> Result<Response, ApiError> {
+        let kind = if self.version.is_before(28) { MessageKind::Text } else { MessageKind::Binary };
+        let head = format!("{head}{}\r\n", crate::api::headers_as_text()).into_bytes();
+        self.take_with(head, websocket::wrap(attachment, kind))
+    }
+
+    fn take_with(self, head: Vec<u8>, attachment: Attachment) -> Result<Response, ApiError> {
         let sender = self.port.and_then(|port| {
             port.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
         });

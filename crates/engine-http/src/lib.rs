@@ -27,6 +27,7 @@ pub mod routes;
 pub mod server;
 pub mod stdcopy;
 pub mod timestamp;
+mod websocket;
 
 pub use api::Api;
 pub use api_error::{Answer, ApiError};

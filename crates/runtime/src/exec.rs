@@ -21,7 +21,7 @@ use crate::{
     channel::{Channel, ToChild},
     error::RuntimeError,
     filter::Filter,
-    init::become_root,
+    init::{become_root, renew_keyring},
     launch::Running,
     listener::Agent,
     namespace::NamespaceKind,
@@ -186,6 +186,7 @@ impl Entrant<'_> {
         self.stdio.install()?;
         channel.expect(ToChild::Placed)?;
         self.target.enter()?;
+        renew_keyring()?;
         if has_terminal {
             let root = rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
                 .map_err(|e| RuntimeError::system("open", "/", e))?;

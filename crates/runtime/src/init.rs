@@ -16,6 +16,7 @@ use crate::{
     channel::{Channel, ToChild, failure_bytes},
     error::RuntimeError,
     hook::{self, Point},
+    launch::Keyring,
     namespace::{NamespaceKind, Namespaces},
     process::ProcessPlan,
     rootfs::{Contents, Setting},
@@ -49,6 +50,7 @@ pub(crate) struct Init {
     pub(crate) state: State,
     pub(crate) host_proc: OwnedFd,
     pub(crate) has_mappings: bool,
+    pub(crate) keyring: Keyring,
     pub(crate) gate: Gate,
 }
 
@@ -70,6 +72,9 @@ impl Init {
             channel.expect(ToChild::Placed)?;
         }
         join(&namespaces)?;
+        if self.keyring == Keyring::Own {
+            renew_keyring()?;
+        }
         contents.entry.isolate()?;
         rustix::process::umask(Mode::empty());
         set_names(self.hostname.as_deref(), self.domainname.as_deref())?;
@@ -169,6 +174,12 @@ fn join(namespaces: &Namespaces) -> Result<(), RuntimeError> {
             .map_err(|e| RuntimeError::system("join namespace", kind.proc_name(), e))?;
     }
     if namespaces.is_own(NamespaceKind::User) { become_root() } else { Ok(()) }
+}
+
+/// Leaves the creator's keys behind.
+pub(crate) fn renew_keyring() -> Result<(), RuntimeError> {
+    sys::process::renew_session_keyring()
+        .map_err(|e| RuntimeError::system("make", "session keyring", e))
 }
 
 /// Takes the ids 0 of a user namespace.

@@ -70,6 +70,18 @@ pub struct Extras {
     pub root_owners: RootOwners,
     /// How many descriptors from 3 up the process inherits.
     pub inherited: u32,
+    /// The keys that the process can ask the kernel for.
+    pub keyring: Keyring,
+}
+
+/// A process's session keyring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Keyring {
+    /// A new, empty one: the keys of who started the container are not the container's.
+    #[default]
+    Own,
+    /// The creator's.
+    Inherited,
 }
 
 /// What becomes of a process when the one that made it dies.
@@ -183,6 +195,7 @@ fn create_at_gate(launch: Launch<'_>, gate: Gate) -> Result<Created, RuntimeErro
             state: hook::state(spec, id, bundle, "creating", None),
             host_proc,
             has_mappings: mappings.is_some(),
+            keyring: launch.extras.keyring,
             gate,
         }
         .run(channel)

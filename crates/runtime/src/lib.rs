@@ -57,7 +57,7 @@ pub use entry::{HostRoot, RootChange};
 pub use error::{Errno, RuntimeError, RuntimeErrorKind, exec_failure, start_failure};
 pub use exec::{ExecLaunch, exec};
 pub use id_map::RootOwners;
-pub use launch::{Created, Extras, Launch, Orphan, Running, create, create_behind_fifo};
+pub use launch::{Created, Extras, Keyring, Launch, Orphan, Running, create, create_behind_fifo};
 pub use listener::Agent;
 pub use namespace::{NamespaceKind, Namespaces};
 pub use oci_runtime::{Native, OciRuntime, Pending};

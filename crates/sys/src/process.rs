@@ -134,6 +134,22 @@ pub fn set_personality(persona: u64) -> io::Result<()> {
     Ok(())
 }
 
+/// Leaves the session keyring that was inherited for a new, empty one.
+///
+/// # Errors
+/// `keyctl`'s; a kernel without keyrings is none.
+pub fn renew_session_keyring() -> io::Result<()> {
+    const KEYCTL_JOIN_SESSION_KEYRING: i32 = 1;
+    let nameless = std::ptr::null::<libc::c_char>();
+    // SAFETY: a null name asks for a new keyring; no memory is involved.
+    let result = unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nameless) };
+    if result >= 0 {
+        return Ok(());
+    }
+    let error = io::Error::last_os_error();
+    if error.raw_os_error() == Some(libc::ENOSYS) { Ok(()) } else { Err(error) }
+}
+
 /// Makes files from now on as this user and group, with all capabilities that are permitted. For
 /// the calling thread only, which is not to be used for anything else afterwards.
 ///

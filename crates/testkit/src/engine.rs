@@ -307,7 +307,7 @@ fn data_root(root: &Path, options: &Options) -> PathBuf {
 #[must_use]
 pub fn binaries() -> PathBuf {
     let dir = std::env::var_os("GANTRY_TEST_BINARIES").map_or_else(beside_tests, PathBuf::from);
-    for program in ["gantryd", "gantry-shim", "gantry"] {
+    for program in ["gantryd", "gantry-shim", "gantry-logger", "gantry"] {
         let path = dir.join(program);
         assert!(path.exists(), "{} is missing: run `cargo build --bins` first", path.display());
     }

@@ -111,3 +111,28 @@ fn hooks_run_in_their_order_with_the_state() {
         "prestart\ncreateRuntime\ncreateContainer\npoststart\npoststop\n"
     );
 }
+
+#[test]
+fn the_callers_keys_are_left_behind() {
+    let bundle = Bundle::new("keyring", &["cat", "/proc/keys"]);
+    bundle.configure(|config| {
+        config["linux"].as_object_mut().unwrap().remove("maskedPaths");
+        // Root would see the keyrings of all of root's sessions, another one only its own.
+        config["process"]["user"] = serde_json::json!({"uid": 1234, "gid": 1234});
+    });
+    let keyrings = |options: &[&str]| {
+        let mut run = vec!["run", "--bundle", bundle.path()];
+        run.extend(options);
+        run.push(&bundle.id);
+        let output = bundle.gantry(&run);
+        assert!(output.status.success(), "{output:?}");
+        let listed = text(&output);
+        let sessions = listed.lines().filter(|line| line.contains("_ses:"));
+        sessions.filter_map(|line| line.split(' ').next()).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (first, second) = (keyrings(&[]), keyrings(&[]));
+    assert_eq!((first.len(), second.len()), (1, 1), "{first:?} {second:?}");
+    assert_ne!(first, second);
+    let kept = ["--no-new-keyring"];
+    assert_eq!(keyrings(&kept), keyrings(&kept));
+}

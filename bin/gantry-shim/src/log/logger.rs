@@ -99,7 +99,7 @@ impl Logger {
     /// Serves the socket, and starts the logger again when the time has come.
     ///
     /// # Errors
-    /// The logger is gone; it will be started again.
+    /// What the logger complains of; when it is gone, it will be started again.
     pub fn serve(&mut self, poller: &Poller) -> io::Result<()> {
         if self.retry.is_some_and(|at| Instant::now() >= at) {
             self.retry = None;
@@ -108,26 +108,32 @@ impl Logger {
                 Err(error) => return self.lose(error, poller),
             }
         }
-        if let Err(error) = self.listen() {
-            return self.lose(error, poller);
+        match self.listen() {
+            Ok(None) => self.flush(poller),
+            Ok(Some(complaint)) => {
+                self.flush(poller)?;
+                Err(io::Error::other(complaint))
+            }
+            Err(error) => self.lose(error, poller),
         }
-        self.flush(poller)
     }
 
-    /// What a logger says: nothing once it is ready. Its end is an error.
-    fn listen(&mut self) -> io::Result<()> {
-        let Some(connection) = &self.connection else { return Ok(()) };
-        let mut said = [0; 1024];
+    /// What a logger says: that it is ready, and what it complains of. Its end is an error.
+    fn listen(&mut self) -> io::Result<Option<String>> {
+        let Some(connection) = &self.connection else { return Ok(None) };
+        let mut said = [0; 4096];
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         match rustix::io::read(&connection.socket, &mut said) {
             Ok(0) => Err(io::Error::other("the logger has ended")),
-            Ok(count) if said[0] == wire::FAILED => {
-                Err(io::Error::other(String::from_utf8_lossy(&said[1..count]).into_owned()))
-            }
-            Ok(_) => {
-                self.pause = FIRST_RETRY;
-                Ok(())
-            }
-            Err(Errno::AGAIN | Errno::INTR) => Ok(()),
+            Ok(count) => match said[0] {
+                wire::FAILED => Err(io::Error::other(text(&said[1..count]))),
+                wire::COMPLAINT => Ok(Some(text(&said[1..count]))),
+                _ => {
+                    self.pause = FIRST_RETRY;
+                    Ok(None)
+                }
+            },
+            Err(Errno::AGAIN | Errno::INTR) => Ok(None),
             Err(errno) => Err(errno.into()),
         }
     }

@@ -62,7 +62,7 @@ pub async fn create(session: &Session, flags: &Parsed) -> anyhow::Result<u8> {
             None => {
                 let repository = registry::open(session, &name, Purpose::Pull, insecure(flags))?;
                 match registry::fetch(&repository, &name).await? {
-                    Found::One(manifest) => manifest,
+                    Found::One(manifest) => *manifest,
                     Found::List(_) => bail!("{name} is a manifest list"),
                 }
             }

@@ -15,23 +15,28 @@ pub struct Globals {
     pub is_help: bool,
 }
 
-const fn flag(long: &'static str, short: Option<char>, kind: Kind) -> Flag {
-    Flag { long, short, kind, default: "", is_hidden: false }
+const fn flag(
+    long: &'static str,
+    short: Option<char>,
+    kind: Kind,
+    description: &'static str,
+) -> Flag {
+    Flag { long, short, kind, default: "", description, is_hidden: false }
 }
 
 /// The options of the program itself.
 pub const FLAGS: [Flag; 11] = [
-    flag("config", None, Kind::Text),
-    flag("context", Some('c'), Kind::Text),
-    flag("debug", Some('D'), Kind::Bool),
-    flag("host", Some('H'), Kind::List),
-    flag("log-level", Some('l'), Kind::Text),
-    flag("tls", None, Kind::Bool),
-    flag("tlscacert", None, Kind::Text),
-    flag("tlscert", None, Kind::Text),
-    flag("tlskey", None, Kind::Text),
-    flag("tlsverify", None, Kind::Bool),
-    flag("version", Some('v'), Kind::Bool),
+    flag("config", None, Kind::Text, "Directory of the configuration"),
+    flag("context", Some('c'), Kind::Text, "Context of the engine to talk to"),
+    flag("debug", Some('D'), Kind::Bool, "Say what is done"),
+    flag("host", Some('H'), Kind::List, "Address of the engine"),
+    flag("log-level", Some('l'), Kind::Text, "Log level (debug, info, warn, error, fatal)"),
+    flag("tls", None, Kind::Bool, "Use TLS"),
+    flag("tlscacert", None, Kind::Text, "Trust only certificates signed by this authority"),
+    flag("tlscert", None, Kind::Text, "The client's certificate"),
+    flag("tlskey", None, Kind::Text, "The client's key"),
+    flag("tlsverify", None, Kind::Bool, "Use TLS and verify the engine"),
+    flag("version", Some('v'), Kind::Bool, "Print the version"),
 ];
 
 /// Reads the options before the command.

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! commands.tsv  path  aliases(;)  synopsis  min  max(* = any)  summary
-//! flags.tsv     path  long  short  type  default
+//! flags.tsv     path  long  short  type  default  description
 //! ```
 
 use super::value::Kind;
@@ -74,6 +74,8 @@ pub struct Flag {
     pub kind: Kind,
     /// As the table has it; empty for the kind's zero.
     pub default: &'static str,
+    /// One line about it.
+    pub description: &'static str,
     /// Whether help leaves it out.
     pub is_hidden: bool,
 }
@@ -156,7 +158,8 @@ fn flag_of(line: &'static str, path: &str) -> Option<Flag> {
     let kind = Kind::named(fields.next()?)?;
     // Before names were arguments.
     let is_hidden = HIDDEN.contains(&long) || (path == "volume create" && long == "name");
-    Some(Flag { long, short, kind, default: fields.next().unwrap_or(""), is_hidden })
+    let mut rest = || fields.next().unwrap_or("");
+    Some(Flag { long, short, kind, default: rest(), description: rest(), is_hidden })
 }
 
 /// The flags of a command, in the table's order (by name).
@@ -195,7 +198,7 @@ mod tests {
         for line in FLAGS.lines() {
             let path = line.split('\t').next().unwrap();
             assert!(paths.contains(&path), "{line}");
-            assert!(flag_of(line, path).is_some(), "{line}");
+            assert!(flag_of(line, path).is_some_and(|flag| !flag.description.is_empty()), "{line}");
         }
     }
 

@@ -78,9 +78,9 @@ fn flag_list(flags: &[Flag]) -> String {
     for flag in shown {
         let default = match flag.default {
             "" | "0" | "<nil>" | "map[]" => String::new(),
-            value => format!("(default {value})"),
+            value => format!(" (default {value})"),
         };
-        let line = format!("{:width$}   {default}", flag_names(flag));
+        let line = format!("{:width$}   {}{default}", flag_names(flag), flag.description);
         text.push_str(line.trim_end());
         text.push('\n');
     }

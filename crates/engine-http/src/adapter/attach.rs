@@ -101,7 +101,7 @@ impl Engine {
             LogQuery { stdout: options.stdout, stderr: options.stderr, ..LogQuery::default() };
         let id = container.id.to_string();
         if options.stream {
-            ::container::check_attachable(container)?;
+            ::container::check_attachable(container, &id)?;
         }
         let (containers, container) = (self.containers.clone(), Arc::clone(container));
         let replay = blocking(move || containers.replay(&container, query)).await?;

@@ -1,6 +1,6 @@
 //! `/exec` over the container service.
 
-use ::container::{ContainerError, ExecStart};
+use ::container::ExecStart;
 use async_trait::async_trait;
 use engine_api::exec::{ExecCreateRequest, ExecInspect, ProcessConfig};
 use tokio::io::AsyncWriteExt;
@@ -8,9 +8,10 @@ use tokio::io::AsyncWriteExt;
 use super::{
     Engine,
     attach::{DEFAULT_DETACH_KEYS, Departure, frame_text, pump_exec},
+    blocking,
 };
 use crate::{
-    Answer, ApiError, Attachment, Framing,
+    Answer, Attachment, Framing,
     backend::{ExecBackend, TerminalSize, exec::StartExec},
     detach_keys,
 };
@@ -30,8 +31,10 @@ pub(super) fn cells(number: u32) -> u16 {
 #[async_trait]
 impl ExecBackend for Engine {
     async fn create(&self, container: &str, request: ExecCreateRequest) -> Answer<String> {
-        detach_keys::parse(&request.detach_keys)?;
-        Ok(self.containers.exec_create(container, request)?.to_string())
+        detach_keys::parse_for_exec(&request.detach_keys)?;
+        let (containers, container) = (self.containers.clone(), container.to_owned());
+        let id = blocking(move || containers.exec_create(&container, request)).await?;
+        Ok(id.to_string())
     }
 
     async fn inspect(&self, id: &str) -> Answer<ExecInspect> {
@@ -63,22 +66,13 @@ impl ExecBackend for Engine {
     }
 
     async fn start(&self, id: &str, options: StartExec) -> Answer<Attachment> {
-        let (container, exec) = self.containers.exec(id)?;
-        if exec.state().is_started {
-            return Err(ApiError::new(
-                types::ErrorKind::Conflict,
-                format!("Error: Exec command {id} is already running or has ended"),
-            ));
-        }
-        if !container.state().is_running() {
-            return Err(ContainerError::NotRunning(container.id.to_string()).into());
-        }
+        let (container, exec) = self.containers.exec_to_start(id)?;
         // The client says how it reads; without a terminal there are two streams to tell apart.
         let is_raw = exec.request.tty && options.tty;
         let framing = if is_raw { Framing::Raw } else { Framing::Multiplexed };
         let (containers, id) = (self.containers.clone(), id.to_owned());
         let keys = if exec.request.tty {
-            let asked = detach_keys::parse(&exec.request.detach_keys)?;
+            let asked = detach_keys::parse_for_exec(&exec.request.detach_keys)?;
             asked.unwrap_or_else(|| DEFAULT_DETACH_KEYS.to_vec())
         } else {
             Vec::new()

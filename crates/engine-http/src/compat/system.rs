@@ -84,7 +84,10 @@ pub fn lower_disk_usage(
     if let Some(images) = &mut usage.image_usage {
         lists.layers_size = Some(images.total_size);
         let mut items = std::mem::take(&mut images.items);
+        // Here every version counts an image's containers; the list of images does not.
+        let users: Vec<i64> = items.iter().map(|item| item.containers).collect();
         compat::image::lower_list(&mut items, version);
+        items.iter_mut().zip(users).for_each(|(item, users)| item.containers = users);
         lists.images = Some(items);
     }
     if let Some(containers) = &mut usage.container_usage {
@@ -146,7 +149,7 @@ mod tests {
         let usage = DiskUsage {
             image_usage: Some(ImagesUsage {
                 total_size: 5,
-                items: vec![ImageSummary::default()],
+                items: vec![ImageSummary { containers: 2, ..ImageSummary::default() }],
                 ..Default::default()
             }),
             ..DiskUsage::default()
@@ -157,7 +160,8 @@ mod tests {
         };
         let lists = lower(51, false);
         assert_eq!((lists.layers_size, lists.image_usage.is_none()), (Some(5), true));
-        assert_eq!(lists.images.unwrap().len(), 1);
+        let images = lists.images.unwrap();
+        assert_eq!((images.len(), images[0].containers), (1, 2));
         let both = lower(52, false);
         assert!(both.images.is_some() && both.image_usage.is_some());
         let sums = lower(52, true);

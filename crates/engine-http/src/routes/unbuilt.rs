@@ -11,7 +11,7 @@ use types::ErrorKind;
 use crate::ApiError;
 
 /// Paths by what they belong to.
-const UNBUILT: [(&str, &[&str]); 6] = [
+const UNBUILT: [(&str, &[&str]); 5] = [
     ("building images", &["/build", "/build/cancel"]),
     ("the build session", &["/session", "/grpc"]),
     ("plugins", &["/plugins/pull", "/plugins/create", "/plugins/privileges"]),
@@ -26,7 +26,6 @@ const UNBUILT: [(&str, &[&str]); 6] = [
             "/plugins/{name}/set",
         ],
     ),
-    ("attaching by WebSocket", &["/containers/{id}/attach/ws"]),
     ("checkpoints", &["/containers/{id}/checkpoints", "/containers/{id}/checkpoints/{checkpoint}"]),
 ];
 

@@ -11,7 +11,7 @@ use axum::{
 };
 use engine_api::container::{WaitError, WaitResponse};
 use futures_util::{FutureExt, StreamExt, stream};
-use http::{HeaderValue, header};
+use http::{HeaderMap, HeaderValue, header};
 
 use super::Backend;
 use crate::{
@@ -23,12 +23,14 @@ use crate::{
     detach_keys,
     hijack::Hijack,
     parameters::{ObjectName, Parameters},
+    websocket,
 };
 
 pub(super) fn router() -> Router<Arc<dyn ContainerBackend>> {
     Router::new()
         .route("/containers/{id}/logs", get(logs))
         .route("/containers/{id}/attach", post(attach))
+        .route("/containers/{id}/attach/ws", get(attach_websocket))
         .route("/containers/{id}/wait", post(wait))
         .route("/containers/{id}/stats", get(stats))
         .route("/containers/{id}/export", get(export))
@@ -82,6 +84,28 @@ async fn attach(
         detach_keys: detach_keys::parse(query.text("detachKeys"))?,
     };
     hijack.take(backend.attach(&id, options).await?)
+}
+
+/// Before 1.42 every stream was attached, whatever the query said.
+async fn attach_websocket(
+    State(backend): Backend,
+    version: ApiVersion,
+    ObjectName(id): ObjectName,
+    query: Parameters,
+    headers: HeaderMap,
+    hijack: Hijack,
+) -> Answer<Response> {
+    let head = websocket::handshake(&headers)?;
+    let has_all = version.is_before(42);
+    let options = AttachOptions {
+        logs: query.flag("logs"),
+        stream: query.flag("stream"),
+        stdin: has_all || query.flag("stdin"),
+        stdout: has_all || query.flag("stdout"),
+        stderr: has_all || query.flag("stderr"),
+        detach_keys: detach_keys::parse(query.text("detachKeys"))?,
+    };
+    hijack.take_websocket(&head, backend.attach(&id, options).await?)
 }
 
 async fn wait(
