@@ -53,12 +53,13 @@ fn a_container_that_waits_for_its_restart_can_be_stopped_killed_and_removed() {
     for name in ["stopped", "killed"] {
         assert_eq!(engine.inspect(name, "{{.State.Status}}"), "exited");
     }
+    let until = now();
     let stop = [
         "events",
         "--since",
         "0",
         "--until",
-        "0s",
+        &until,
         "--filter",
         "event=stop",
         "--format",
@@ -157,12 +158,13 @@ fn the_engine_starts_what_others_need_first() {
     }
     let started = |name: &str| engine.inspect(name, "{{.State.StartedAt}}");
     assert!(started("joined") > started("net"), "{} {}", started("joined"), started("net"));
+    let until = now();
     let order = [
         "events",
         "--since",
         "0",
         "--until",
-        "0s",
+        &until,
         "--filter",
         "event=start",
         "--filter",

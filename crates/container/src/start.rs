@@ -146,10 +146,10 @@ impl Containers {
             live.execs.clear();
             std::mem::take(&mut live.pending)
         };
-        container.announce(false);
         self.publish_arrival(container);
         self.tell_linking(container);
         self.publish(container, "start", BTreeMap::new());
+        container.announce(false);
         self.supervise(container, launched.events);
         self.monitor_health(container);
         if !late.is_empty() {

@@ -56,6 +56,7 @@ impl Containers {
         }
         self.note_stop(container)?;
         self.end_init(container, options).await?;
+        self.end_restarts(container)?;
         self.publish(container, "stop", BTreeMap::new());
         Ok(())
     }
@@ -67,6 +68,15 @@ impl Containers {
             Ok(state.apply(Transition::RestartCancelled)?)
         })?;
         container.announce(false);
+        Ok(())
+    }
+
+    /// An end that came a moment before the stop was decided on without knowing of it.
+    fn end_restarts(&self, container: &Arc<Container>) -> Result<(), ContainerError> {
+        let is_stopping = self.inner.is_stopping.load(Ordering::SeqCst);
+        if container.state().phase == Phase::Restarting && !is_stopping {
+            self.cancel_restart(container)?;
+        }
         Ok(())
     }
 
@@ -170,6 +180,7 @@ impl Containers {
         if number == signal::KILL {
             // Without the lock: a stop that waits for init to end holds it, and this ends the wait.
             self.kill_init(&container).await?;
+            self.end_restarts(&container)?;
         } else {
             let shim = container.shim().ok_or_else(not_running)?;
             shim.signal(None, number).await.map_err(|error| shim_error(error, ""))?;
