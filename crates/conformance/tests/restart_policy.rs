@@ -6,6 +6,12 @@ use testkit::{Engine, engine::Options, eventually};
 
 const STATE: &str = "{{.State.Status}} {{.RestartCount}}";
 
+/// With nanoseconds; the clients' `0s` means the beginning of this second.
+fn now() -> String {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    format!("{}.{:09}", since.as_secs(), since.subsec_nanos())
+}
+
 fn await_state(engine: &Engine, name: &str, wanted: &str) {
     eventually(&format!("{name} is {wanted}"), || engine.inspect(name, STATE) == wanted);
 }
