@@ -100,6 +100,24 @@ impl Containers {
         open(&self.readable_log(container)?, query)
     }
 
+    /// What a container's log takes on the disk, rotated files included; a file that vanishes
+    /// meanwhile counts nothing.
+    #[must_use]
+    pub fn log_bytes(&self, reference: &str) -> u64 {
+        let log = self.find(reference).and_then(|container| self.readable_log(&container));
+        let Ok(ReadableLog { path, .. }) = log else { return 0 };
+        let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else { return 0 };
+        let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
+        entries
+            .flatten()
+            .filter(|entry| {
+                entry.file_name().as_encoded_bytes().starts_with(name.as_encoded_bytes())
+            })
+            .filter_map(|entry| entry.metadata().ok())
+            .map(|metadata| metadata.len())
+            .sum()
+    }
+
     fn readable_log(&self, container: &Container) -> Result<ReadableLog, ContainerError> {
         let record = container.record();
         let dir = self.data_dir(&record.id);
