@@ -23,7 +23,7 @@ fn rotated_and_compressed_logs_are_read_as_one() {
         engine.ok(&[&run[..], &options, &["busybox", "sh", "-c", COUNT]].concat());
         let log = numbers(&engine.ok(&["logs", "counts"]));
         let first = log[0];
-        assert!(first > 0 && log.len() > 500, "{driver}: {} lines from {first}", log.len());
+        assert!(first > 0 && log.len() > 300, "{driver}: {} lines from {first}", log.len());
         assert_eq!(log, (first..3000).collect::<Vec<_>>(), "{driver}");
         let tail = numbers(&engine.ok(&["logs", "--tail", "400", "counts"]));
         assert_eq!(tail, (2600..3000).collect::<Vec<_>>(), "{driver}");
@@ -37,13 +37,16 @@ fn rotated_and_compressed_logs_are_read_as_one() {
 fn a_follower_ends_with_the_run_and_misses_nothing_across_rotations() {
     let engine = Engine::start();
     let options = ["--log-opt", "max-size=20k", "--log-opt", "max-file=50"];
-    let run = ["run", "-d", "--name", "counts", "--restart", "on-failure:1"];
+    let run = ["run", "-d", "--name", "counts"];
     let script = format!("read go; {COUNT}; exit 1");
     engine.ok(&[&run[..], &options, &["-i", "busybox", "sh", "-c", &script]].concat());
     let follower = engine.docker_session(&["logs", "-f", "counts"]);
-    engine.docker_with(&["attach", "counts"], b"go\n");
+    let attached = engine.docker_with(&["attach", "counts"], b"go\n");
+    assert!(attached.text().ends_with("line 2999"), "{}", attached.stderr);
     let log = numbers(&follower.wait().text());
     assert_eq!(log, (0..3000).collect::<Vec<_>>());
+    // The next run waits for its word.
+    engine.ok(&["start", "counts"]);
     let follower = engine.docker_session(&["logs", "-f", "--tail", "0", "counts"]);
     engine.ok(&["rm", "-f", "counts"]);
     assert_eq!(follower.wait().code, 0, "it ends with the removal");
