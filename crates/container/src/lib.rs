@@ -68,7 +68,7 @@ mod volume_copy;
 mod wait;
 
 pub use account::AccountError;
-pub use attach::{Attached, check_attachable};
+pub use attach::{Attached, JoinStream, check_attachable};
 pub use cgroup_moves::FavorDynmods;
 pub use container::{Container, Progress};
 pub use container_log::{LogPosition, LogQuery, LogRecord, StreamKind, Timestamp};

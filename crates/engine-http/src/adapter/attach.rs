@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ::container::{Attached, Container, Containers, LogQuery, Replay};
+use ::container::{Attached, Container, Containers, JoinStream, LogQuery, Replay};
 use shim_protocol::AttachStreams;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -83,7 +83,7 @@ pub(super) struct Preface {
 pub(super) struct Live {
     pub(super) containers: Containers,
     pub(super) container: String,
-    pub(super) streams: AttachStreams,
+    pub(super) join: JoinStream,
     pub(super) detach_keys: Option<Vec<u8>>,
 }
 
@@ -103,12 +103,13 @@ impl Engine {
         if options.stream {
             ::container::check_attachable(container, &id)?;
         }
+        let was_running = container.state().is_running();
         let (containers, container) = (self.containers.clone(), Arc::clone(container));
         let replay = blocking(move || containers.replay(&container, query)).await?;
         let live = options.stream.then(|| Live {
             containers: self.containers.clone(),
             container: id,
-            streams,
+            join: JoinStream { streams, was_running },
             detach_keys: options.detach_keys,
         });
         let format = log_frames::Format { framing, timestamps: false, details: false };
@@ -124,17 +125,22 @@ pub(super) fn with_replay(preface: Preface) -> Attachment {
         if !send_replay(&mut client, &mut replay, format).await {
             return;
         }
-        let Some(Live { containers, container, streams, detach_keys }) = live else {
+        let Some(Live { containers, container, join, detach_keys }) = live else {
             // A client that has gone needs no goodbye.
             return drop(client.shutdown().await);
         };
-        match containers.attach_after(&mut replay, &container, streams).await {
-            Ok(attached) => {
+        match containers.attach_after(&mut replay, &container, join).await {
+            Ok(Some(attached)) => {
                 if send_replay(&mut client, &mut replay, format).await {
                     let keys = keys_for(&attached, detach_keys);
                     let departure = pump(client, attached, keys).await;
                     tell(&containers, &container, departure);
                 }
+            }
+            Ok(None) => {
+                send_replay(&mut client, &mut replay, format).await;
+                // A client that has gone needs no goodbye.
+                let _ = client.shutdown().await;
             }
             Err(error) => {
                 let text = format!("Error attaching: {}\n", types::error::chain(&error));
