@@ -195,6 +195,8 @@ impl Containers {
     /// Forgets a container: row first, so that a crash in between leaves nothing named.
     pub(crate) fn forget(&self, container: &Container) -> Result<(), ContainerError> {
         let id = &container.id;
+        // Who waits for a start that never comes hears the end.
+        container.live().pending.clear();
         self.inner.services.database.write(|tx| Ok::<_, ContainerError>(table::delete(tx, id)?))?;
         let mut table = self.table();
         table.by_id.remove(id);

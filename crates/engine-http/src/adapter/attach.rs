@@ -8,6 +8,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::unix::OwnedWriteHalf,
 };
+use types::ContainerId;
 
 use super::{Engine, blocking, log_frames};
 use crate::{Answer, Attachment, Framing, Hijacked, backend::container::AttachOptions, stdcopy};
@@ -35,13 +36,13 @@ pub(super) enum Departure {
 pub(super) fn attachment(
     attached: Attached,
     detach_keys: Option<Vec<u8>>,
-    (containers, container): (Containers, Arc<Container>),
+    (containers, container): (Containers, ContainerId),
 ) -> Attachment {
     let framing = framing(&attached);
     let keys = keys_for(&attached, detach_keys);
     Attachment::new(framing, move |client| async move {
         let departure = pump(client, attached, keys).await;
-        tell(&containers, container.id.as_str(), departure);
+        tell(&containers, container.as_str(), departure);
     })
 }
 

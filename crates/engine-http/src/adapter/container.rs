@@ -283,7 +283,7 @@ impl ContainerBackend for Engine {
             return Ok(attach::nothing(Self::framing(&container)));
         }
         let live = self.containers.attach(id, streams).await?;
-        let who = (self.containers.clone(), container);
+        let who = (self.containers.clone(), container.id.clone());
         Ok(attach::attachment(live, options.detach_keys, who))
     }
 
