@@ -185,3 +185,12 @@ fn the_engine_starts_what_others_need_first() {
     engine.remove_all_containers();
     engine.assert_nothing_leaked();
 }
+
+#[test]
+fn a_wait_ends_with_a_run_that_is_followed_by_another() {
+    let engine = Engine::start();
+    run(&engine, "c1", &["--restart", "always"], "sleep 0.5; exit 4");
+    assert_eq!(engine.ok(&["wait", "c1"]), "4");
+    engine.remove_all_containers();
+    engine.assert_nothing_leaked();
+}
