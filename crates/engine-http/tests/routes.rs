@@ -283,3 +283,13 @@ async fn a_stop_ends_idle_connections_and_removes_the_socket() {
     assert_eq!(idle.read(&mut [0; 1]).await.unwrap_or(0), 0);
     assert!(!fixture.directory.path().join("api.sock").exists());
 }
+
+#[tokio::test]
+async fn a_load_that_fails_says_so_in_its_stream() {
+    let fixture = Fixture::start().await;
+    let loaded = fixture.ask("POST", "/images/load", "x").await;
+    assert!(loaded.body.contains("Loaded"), "{loaded:?}");
+    let failed = fixture.ask("POST", "/images/load?quiet=0", "x").await;
+    assert_eq!(failed.status, 200);
+    assert!(failed.body.contains(r#""error":"no archive""#), "{failed:?}");
+}
