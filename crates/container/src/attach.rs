@@ -117,7 +117,11 @@ impl Containers {
         let container = self.find(reference)?;
         let shim =
             container.shim().ok_or_else(|| ContainerError::NotRunning(container.id.to_string()))?;
-        shim.resize(None, width, height).await.map_err(|error| shim_error(error, ""))
+        shim.resize(None, width, height).await.map_err(|error| shim_error(error, ""))?;
+        let size =
+            [("height".to_owned(), height.to_string()), ("width".to_owned(), width.to_string())];
+        self.publish(&container, "resize", size.into());
+        Ok(())
     }
 }
 

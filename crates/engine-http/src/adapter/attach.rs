@@ -22,11 +22,36 @@ pub(super) fn framing(attached: &Attached) -> Framing {
     if attached.has_terminal { Framing::Raw } else { Framing::Multiplexed }
 }
 
-/// Serves an attached stream until either side ends.
-pub(super) fn attachment(attached: Attached, detach_keys: Option<Vec<u8>>) -> Attachment {
+/// How a client left an attached stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Departure {
+    /// With the stream's end.
+    Ended,
+    /// By the detach keys.
+    Detached,
+}
+
+/// Serves an attached stream of a container until either side ends.
+pub(super) fn attachment(
+    attached: Attached,
+    detach_keys: Option<Vec<u8>>,
+    (containers, container): (Containers, Arc<Container>),
+) -> Attachment {
     let framing = framing(&attached);
     let keys = keys_for(&attached, detach_keys);
-    Attachment::new(framing, move |client| pump(client, attached, keys))
+    Attachment::new(framing, move |client| async move {
+        let departure = pump(client, attached, keys).await;
+        tell(&containers, container.id.as_str(), departure);
+    })
+}
+
+fn tell(containers: &Containers, container: &str, departure: Departure) {
+    // One that is gone by now cannot have been detached from.
+    if departure == Departure::Detached
+        && let Ok(container) = containers.find(container)
+    {
+        containers.publish_plain(&container, "detach");
+    }
 }
 
 /// Neither the log nor the stream: the connection ends at once.
@@ -108,7 +133,8 @@ pub(super) fn with_replay(preface: Preface) -> Attachment {
             Ok(Some(attached)) => {
                 if send_replay(&mut client, &mut replay, format).await {
                     let keys = keys_for(&attached, detach_keys);
-                    pump(client, attached, keys).await;
+                    let departure = pump(client, attached, keys).await;
+                    tell(&containers, &container, departure);
                 }
             }
             Ok(None) => {
@@ -158,8 +184,8 @@ async fn send_replay(
 
 /// Copies both ways. The client's end of input is passed on as a half-close; the container's end
 /// of output closes the connection.
-pub(super) async fn pump(client: Hijacked, attached: Attached, detach_keys: Vec<u8>) {
-    serve(client, attached, detach_keys, Recoding::None, std::future::ready(())).await;
+pub(super) async fn pump(client: Hijacked, attached: Attached, detach_keys: Vec<u8>) -> Departure {
+    serve(client, attached, detach_keys, Recoding::None, std::future::ready(())).await
 }
 
 /// [`pump`] for an exec: the client hears of the end only when `ended` has come true, because it
@@ -171,9 +197,9 @@ pub(super) async fn pump_exec(
     detach_keys: Vec<u8>,
     is_framed: bool,
     ended: impl Future<Output = ()>,
-) {
+) -> Departure {
     let recoding = if is_framed { Recoding::Framed } else { Recoding::None };
-    serve(client, attached, detach_keys, recoding, ended).await;
+    serve(client, attached, detach_keys, recoding, ended).await
 }
 
 /// What is done to the container's output.
@@ -203,7 +229,7 @@ async fn serve(
     detach_keys: Vec<u8>,
     recoding: Recoding,
     ended: impl Future<Output = ()>,
-) {
+) -> Departure {
     let (mut from_client, mut to_client) = tokio::io::split(client);
     let (mut from_container, to_container) = attached.stream.into_split();
     let output = async {
@@ -218,10 +244,13 @@ async fn serve(
     let input = copy_input(&mut from_client, to_container, DetachKeys::new(detach_keys));
     tokio::pin!(output, input);
     tokio::select! {
-        () = &mut output => {}
+        () = &mut output => Departure::Ended,
         outcome = &mut input => match outcome {
-            Input::Ended => output.await,
-            Input::Detached => {}
+            Input::Ended => {
+                output.await;
+                Departure::Ended
+            }
+            Input::Detached => Departure::Detached,
         },
     }
 }
