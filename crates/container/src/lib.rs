@@ -29,6 +29,7 @@ mod files;
 mod generated_name;
 pub mod health;
 mod host_files;
+mod host_source;
 mod human;
 mod image_usage;
 mod inspect;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{CWD, Mode, OFlags},
+    fs::{Mode, OFlags},
     mount::{MoveMountFlags, OpenTreeFlags},
 };
 use sys::{
@@ -24,7 +24,8 @@ const MAX_FILE_BYTES: u64 = 4 << 20;
 /// A private copy of a mount and all below it.
 const OPEN_TREE: OpenTreeFlags = OpenTreeFlags::OPEN_TREE_CLONE
     .union(OpenTreeFlags::OPEN_TREE_CLOEXEC)
-    .union(OpenTreeFlags::AT_RECURSIVE);
+    .union(OpenTreeFlags::AT_RECURSIVE)
+    .union(OpenTreeFlags::AT_EMPTY_PATH);
 
 /// A container's root, confined: no path leads out of it.
 pub struct RootView {
@@ -69,21 +70,18 @@ impl RootView {
         Ok(Self { root: Root::open(Path::new(&format!("/proc/{pid}/root")))? })
     }
 
-    /// Puts the file or directory `source` of the host in the place of `destination`, in this
+    /// Puts a file or directory of the host in the place of `destination`, in this
     /// view only. Where the container has no such place yet there is nothing to put it on.
     ///
     /// # Errors
     /// Those of opening and mounting; a kernel before 6.15 mounts nothing in a detached tree.
-    pub fn attach(&self, source: &Path, destination: &Path) -> io::Result<()> {
+    pub fn attach(&self, source: BorrowedFd<'_>, destination: &Path) -> io::Result<()> {
         let place = match self.root.open_file(destination, OFlags::PATH, Mode::empty()) {
             Ok(place) => place,
             Err(error) if is_absent(&error) => return Ok(()),
             Err(error) => return Err(error),
         };
-        let tree = match rustix::mount::open_tree(CWD, source, OPEN_TREE) {
-            Err(rustix::io::Errno::NOENT) => return Ok(()),
-            other => other?,
-        };
+        let tree = rustix::mount::open_tree(source, "", OPEN_TREE)?;
         let flags =
             MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
         Ok(rustix::mount::move_mount(&tree, c"", &place, c"", flags)?)

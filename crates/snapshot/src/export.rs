@@ -20,7 +20,7 @@ use std::{
     },
 };
 
-use rustix::fs::{self, FileType, Mode, OFlags, SeekFrom, Stat};
+use rustix::fs::{self, FileType, SeekFrom, Stat};
 use sys::xattr::{self, Target};
 
 use crate::{
@@ -249,10 +249,8 @@ impl<W: Write> Export<W> {
     }
 
     fn file(&mut self, source: &Source<'_>) -> Result<(), ArchiveError> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let open = fs::openat(source.dir, source.name, flags, Mode::empty());
-        let open = tree::if_present(open.map_err(io::Error::from));
-        let Some(file) = open.map_err(source.failed("open"))? else {
+        let open = sys::confine::open_regular_at(source.dir, source.name);
+        let Some((file, _)) = tree::if_present(open).map_err(source.failed("open"))? else {
             self.linked.remove(&(source.stat.st_dev, source.stat.st_ino));
             return Ok(());
         };

@@ -107,7 +107,12 @@ fn planned(plan: &MountPlan) -> Mount {
             if plan.is_read_only {
                 options.push("ro");
             }
-            bind(destination, &path.join(subpath), &options)
+            // Resolved where it is opened: whoever writes to the volume could swap it for a link.
+            let part = format!("X-mount.subdir={subpath}");
+            if !subpath.is_empty() {
+                options.push(&part);
+            }
+            bind(destination, path, &options)
         }
         MountSource::Tmpfs { options } => {
             let mut words: Vec<&str> = options.iter().map(String::as_str).collect();
