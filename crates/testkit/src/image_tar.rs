@@ -77,23 +77,39 @@ impl ImageTar {
     /// When `busybox-static` is not installed.
     #[must_use]
     pub fn busybox() -> Self {
+        Self::busybox_without(&[])
+    }
+
+    /// As [`Self::busybox`], lacking the directories `left_out` with what is in them.
+    ///
+    /// # Panics
+    /// As [`Self::busybox`].
+    #[must_use]
+    pub fn busybox_without(left_out: &[&str]) -> Self {
         let binary = fs::read(BUSYBOX).expect("/bin/busybox (Debian package busybox-static)");
         let list = Command::new(BUSYBOX).arg("--list").output().expect("busybox runs");
         let mut archive = Self::empty();
         for dir in ["bin", "etc", "home", "proc", "root", "sys", "dev", "var", "usr", "usr/bin"] {
-            archive = archive.directory(dir, root(0o755));
+            if !left_out.contains(&dir) {
+                archive = archive.directory(dir, root(0o755));
+            }
         }
-        archive = archive
-            .directory("tmp", root(0o1777))
-            .file("bin/busybox", &binary, root(0o755))
-            .file("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1::/:/bin/false\nuser:x:1000:1000::/home:/bin/sh\n", root(0o644))
-            .file("etc/group", b"root:x:0:\ndaemon:x:1:\nstaff:x:50:user\nuser:x:1000:\n", root(0o644));
+        archive = archive.directory("tmp", root(0o1777)).file("bin/busybox", &binary, root(0o755));
+        if !left_out.contains(&"etc") {
+            archive = archive.accounts();
+        }
         for applet in
             String::from_utf8_lossy(&list.stdout).lines().filter(|name| *name != "busybox")
         {
             archive = archive.link(&format!("bin/{applet}"), "busybox");
         }
         archive
+    }
+
+    fn accounts(self) -> Self {
+        self
+            .file("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1::/:/bin/false\nuser:x:1000:1000::/home:/bin/sh\n", root(0o644))
+            .file("etc/group", b"root:x:0:\ndaemon:x:1:\nstaff:x:50:user\nuser:x:1000:\n", root(0o644))
     }
 
     /// Adds a directory.
