@@ -93,24 +93,23 @@ impl RootView {
         &self.root
     }
 
-    /// Reads a small text file; a missing one is empty.
+    /// Reads the lines of the first 4 MiB of a text file. A missing one is empty, and so is what
+    /// is no file: a container that spoils its account files can still be entered by number.
     ///
     /// # Errors
-    /// Those of reading, and [`io::ErrorKind::FileTooLarge`] above 4 MiB.
+    /// Those of reading.
     pub fn read_text(&self, path: &str) -> io::Result<String> {
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file = match self.root.open_file(Path::new(path), flags, Mode::empty()) {
-            Ok(fd) => File::from(fd),
-            Err(error) if is_absent(&error) => return Ok(String::new()),
+        let file = match self.root.open_regular(Path::new(path)) {
+            Ok((fd, _)) => File::from(fd),
+            Err(error) if is_absent(&error) || leads_nowhere(&error) => return Ok(String::new()),
             Err(error) => return Err(error),
         };
-        if !file.metadata()?.is_file() {
-            return Ok(String::new());
-        }
         let mut bytes = Vec::new();
         file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > MAX_FILE_BYTES {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, path.to_owned()));
+            // The last line is cut off, and half a line could say something else.
+            let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            bytes.truncate(end);
         }
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
@@ -126,6 +125,11 @@ impl RootView {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Links in a circle, links of `/proc`, and what is no regular file.
+fn leads_nowhere(error: &io::Error) -> bool {
+    rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::LOOP)
 }
 
 fn is_absent(error: &io::Error) -> bool {

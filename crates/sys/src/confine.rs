@@ -95,6 +95,14 @@ impl Root {
         Ok((self.open_dir(parent)?, name.to_owned()))
     }
 
+    /// Opens the regular file `path` below the root for reading; see [`open_regular_at`].
+    ///
+    /// # Errors
+    /// `ELOOP` for anything but a regular file; else what `openat2(2)` says.
+    pub fn open_regular(&self, path: &Path) -> io::Result<(OwnedFd, Stat)> {
+        reopen_regular(self.resolve(path, OFlags::PATH, Mode::empty())?)
+    }
+
     /// Makes the directory `path` and whatever is missing above it, and returns it open.
     ///
     /// Existing directories and links to directories are left as they are.
@@ -276,7 +284,11 @@ pub fn chmod_at(dir: BorrowedFd<'_>, name: &OsStr, mode: Mode) -> io::Result<()>
 /// # Errors
 /// `ELOOP` for anything but a regular file; else what `open(2)` says.
 pub fn open_regular_at(dir: BorrowedFd<'_>, name: &OsStr) -> io::Result<(OwnedFd, Stat)> {
-    let (place, stat) = refer(dir, name)?;
+    reopen_regular(refer(dir, name)?.0)
+}
+
+fn reopen_regular(place: OwnedFd) -> io::Result<(OwnedFd, Stat)> {
+    let stat = fs::fstat(&place)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(Errno::LOOP.into());
     }

@@ -23,24 +23,24 @@ fn forgeries(canary: &Canary) -> Vec<String> {
 fn a_forged_account_file_neither_stalls_nor_leads_to_the_host_s() {
     let engine = Engine::start();
     let canary = Canary::new(&engine);
-    engine.ok(&["run", "-d", "--name", "c", "-u", "0", "busybox", "sleep", "600"]);
+    engine.ok(&["run", "-d", "--name", "c1", "-u", "0", "busybox", "sleep", "600"]);
     for forgery in forgeries(&canary) {
         // This exec finds the forgery of the round before.
         let script = format!("cd /etc; rm -rf passwd; {forgery}");
-        let forge = engine.docker(&["exec", "-e", "HOME=/", "c", "sh", "-c", &script]);
+        let forge = engine.docker(&["exec", "-e", "HOME=/", "c1", "sh", "-c", &script]);
         assert_eq!(forge.code, 0, "{forge:?}");
-        let named = engine.docker(&["exec", "-u", "hostonly", "c", "id"]);
+        let named = engine.docker(&["exec", "-u", "hostonly", "c1", "id"]);
         assert_ne!(named.code, 0, "{forgery}: {named:?}");
         canary.assert_unread(&named);
-        let home = engine.docker(&["exec", "-u", "4242", "c", "sh", "-c", "echo $HOME"]);
+        let home = engine.docker(&["exec", "-u", "4242", "c1", "sh", "-c", "echo $HOME"]);
         assert_eq!((home.code, home.text().as_str()), (0, "/"), "{forgery}: {home:?}");
     }
     let pipe = "rm -rf /etc/passwd; mkfifo /etc/passwd";
-    engine.ok(&["exec", "-e", "HOME=/", "c", "sh", "-c", pipe]);
-    engine.ok(&["restart", "-t", "0", "c"]);
-    assert_eq!(engine.inspect("c", "{{.State.Status}}"), "running");
+    engine.ok(&["exec", "-e", "HOME=/", "c1", "sh", "-c", pipe]);
+    engine.ok(&["restart", "-t", "0", "c1"]);
+    assert_eq!(engine.inspect("c1", "{{.State.Status}}"), "running");
     let copy =
-        engine.docker_with(&["cp", "-a", "-", "c:/tmp"], &testkit::ImageTar::empty().bytes());
+        engine.docker_with(&["cp", "-a", "-", "c1:/tmp"], &testkit::ImageTar::empty().bytes());
     assert_eq!(copy.code, 0, "{copy:?}");
     engine.remove_all_containers();
     canary.assert_untouched();

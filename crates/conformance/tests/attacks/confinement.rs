@@ -27,23 +27,23 @@ fn capabilities_filter_and_privileges_bound_run_and_exec_alike() {
         (&["--security-opt", "no-new-privileges"], status(DEFAULT, DEFAULT, 1)),
     ] {
         assert_eq!(sh(&engine, flags, STATUS).ok(), expected, "{flags:?}");
-        let mut run = vec!["run", "-d", "--name", "c"];
+        let mut run = vec!["run", "-d", "--name", "c1"];
         run.extend(flags);
         run.extend(["busybox", "sleep", "600"]);
         engine.ok(&run);
-        assert_eq!(engine.ok(&["exec", "c", "sh", "-c", STATUS]), expected, "exec {flags:?}");
-        engine.ok(&["rm", "-f", "c"]);
+        assert_eq!(engine.ok(&["exec", "c1", "sh", "-c", STATUS]), expected, "exec {flags:?}");
+        engine.ok(&["rm", "-f", "c1"]);
     }
 }
 
 #[test]
 fn a_volume_keeps_set_id_programs_as_docker_s_do() {
     let engine = Engine::start();
-    let mounts = sh(&engine, &["-v", "v:/v"], "grep ' /v ' /proc/self/mountinfo").ok();
+    let mounts = sh(&engine, &["-v", "vol:/v"], "grep ' /v ' /proc/self/mountinfo").ok();
     let options = mounts.split(' ').nth(5).unwrap_or_default();
     assert!(!options.contains("nosuid") && !options.contains("nodev"), "{mounts}");
-    let _ = sh(&engine, &["-v", "v:/v"], "cp /bin/busybox /v/b; chmod 4755 /v/b").ok();
-    let mode = sh(&engine, &["-v", "v:/v", "-u", "user"], "stat -c %a:%u /v/b").ok();
+    let _ = sh(&engine, &["-v", "vol:/v"], "cp /bin/busybox /v/b; chmod 4755 /v/b").ok();
+    let mode = sh(&engine, &["-v", "vol:/v", "-u", "user"], "stat -c %a:%u /v/b").ok();
     assert_eq!(mode, "4755:0");
 }
 

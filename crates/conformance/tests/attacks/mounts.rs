@@ -57,10 +57,10 @@ fn destinations_that_climb_stay_in_the_container() {
         "Image": "busybox", "Cmd": ["sh", "-c", format!("echo in > {}/sub/made", canary.path())],
         "HostConfig": {"Binds": [format!("{}:{climb}", source.display())]},
     });
-    let made = engine.request("POST", "/containers/create?name=c", &config).unwrap();
+    let made = engine.request("POST", "/containers/create?name=c1", &config).unwrap();
     assert_eq!(made.status, 201, "{made:?}");
-    engine.request("POST", "/containers/c/start", &Value::Null).unwrap();
-    assert_eq!(engine.ok(&["wait", "c"]), "0");
+    engine.request("POST", "/containers/c1/start", &Value::Null).unwrap();
+    assert_eq!(engine.ok(&["wait", "c1"]), "0");
     assert_eq!(std::fs::read_to_string(source.join("made")).unwrap(), "in\n");
     canary.assert_untouched();
     for destination in ["/..", "/", "/a/..", "../x", "."] {
@@ -96,12 +96,12 @@ fn a_part_of_a_volume_is_never_a_part_of_the_host() {
         let run = sh(&engine, &["--mount", &mount(part)], &read);
         canary.assert_unread(&run);
         assert!(run.code >= 125, "{part}: {run:?}");
-        engine.ok(&["create", "--name", "c", "--mount", &mount(part), "busybox"]);
-        for path in [format!("c:/m{}/secret", canary.path()), "c:/m/secret".to_owned()] {
+        engine.ok(&["create", "--name", "c1", "--mount", &mount(part), "busybox"]);
+        for path in [format!("c1:/m{}/secret", canary.path()), "c1:/m/secret".to_owned()] {
             let copy = engine.docker(&["cp", &path, "-"]);
             assert!(copy.code != 0 && !is_leaked(&copy.stdout), "{part}: {copy:?}");
         }
-        engine.ok(&["rm", "c"]);
+        engine.ok(&["rm", "c1"]);
     }
     let swap = "cd /v; while :; do mv good keep; mv root good; mv good root; mv keep good; done";
     crate::attacker(&engine, &["-v", "shared:/v"], swap);

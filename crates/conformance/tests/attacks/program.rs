@@ -26,14 +26,14 @@ fn an_entry_point_that_is_the_runtime_itself_gets_no_hold_of_it() {
         let run = engine.docker(&["run", "--rm", "--entrypoint", program, "script", "--help"]);
         assert!(run.code != 0 || !run.stderr.is_empty() || !run.stdout.is_empty(), "{run:?}");
     }
-    engine.ok(&["run", "-d", "--name", "c", "--init", "script", "sleep", "600"]);
+    engine.ok(&["run", "-d", "--name", "c1", "--init", "script", "sleep", "600"]);
     for program in ["/proc/self/exe", "/self", "/script"] {
-        let run = engine.docker(&["exec", "c", program, "--help"]);
+        let run = engine.docker(&["exec", "c1", program, "--help"]);
         assert!(run.code != 0 || !run.stderr.is_empty() || !run.stdout.is_empty(), "{run:?}");
     }
     for path in ["/proc/1/exe", "/sbin/docker-init"] {
         let script = format!("echo overwritten > {path}");
-        assert_ne!(engine.docker(&["exec", "c", "sh", "-c", &script]).code, 0, "{path}");
+        assert_ne!(engine.docker(&["exec", "c1", "sh", "-c", &script]).code, 0, "{path}");
     }
     engine.remove_all_containers();
     assert!(programs() == before, "a program of the host was changed");

@@ -12,23 +12,23 @@ fn escapes_in_labels_and_environment_stay_json() {
         "Image": "busybox", "Cmd": ["sleep", "600"], "Labels": {ESCAPES: ESCAPES},
         "Env": [format!("X={}", ESCAPES.replace('\0', ""))],
     });
-    let made = engine.request("POST", "/containers/create?name=c", &config).unwrap();
+    let made = engine.request("POST", "/containers/create?name=c1", &config).unwrap();
     assert_eq!(made.status, 201, "{made:?}");
     let id = made.json()["Id"].as_str().unwrap().to_owned();
-    assert!(engine.request("POST", "/containers/c/start", &Value::Null).unwrap().is_done());
-    assert_eq!(engine.get("/containers/c/json")["Config"]["Labels"][ESCAPES], json!(ESCAPES));
+    assert!(engine.request("POST", "/containers/c1/start", &Value::Null).unwrap().is_done());
+    assert_eq!(engine.get("/containers/c1/json")["Config"]["Labels"][ESCAPES], json!(ESCAPES));
     let listed = engine.get("/containers/json");
     assert_eq!(listed[0]["Labels"][ESCAPES], json!(ESCAPES));
     for line in engine.ok(&["ps", "--no-trunc", "--format", "{{json .}}"]).lines() {
         assert_eq!(serde_json::from_str::<Value>(line).unwrap()["ID"], json!(id));
     }
-    engine.ok(&["inspect", "c"]);
+    engine.ok(&["inspect", "c1"]);
     for name in ["%1b%5b2J", "a%0ab", "..%2f..%2fx", "%ff%fe", "a%00"] {
         let path = format!("/containers/create?name={name}");
         let refused = engine.request("POST", &path, &json!({"Image": "busybox"})).unwrap();
         assert_eq!(refused.status, 400, "{name}: {refused:?}");
         assert!(refused.json()["message"].is_string(), "{refused:?}");
-        let path = format!("/containers/c/rename?name={name}");
+        let path = format!("/containers/c1/rename?name={name}");
         let refused = engine.request("POST", &path, &Value::Null).unwrap();
         assert_eq!(refused.status, 400, "{name}: {refused:?}");
     }
