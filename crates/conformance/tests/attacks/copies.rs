@@ -76,8 +76,8 @@ fn a_swapped_file_is_neither_opened_nor_changed() {
     for _ in 0..ROUNDS {
         // The container may win the race for the name: then the answer is an error.
         engine.send_archive("PUT", write, &archive).unwrap();
-        let found = engine.request("GET", read, &serde_json::Value::Null);
-        assert!(found.is_ok_and(|found| !is_leaked(&found.body)));
+        let found = engine.request("GET", read, &serde_json::Value::Null).unwrap();
+        assert!(!is_leaked(&found.body), "{found:?}");
     }
     canary.assert_untouched();
     engine.remove_all_containers();
@@ -126,7 +126,7 @@ fn names_that_are_no_text_survive_diff_export_and_commit() {
     }
     engine.ok(&["diff", "c1"]);
     engine.ok(&["commit", "-m", "\u{1b}[2J\"", "c1", "copy"]);
-    let listed = engine.ok(&["run", "--rm", "copy", "sh", "-c", "cd /h; set -- * ..*; echo $#"]);
+    let listed = engine.ok(&["run", "--rm", "copy", "sh", "-c", "cd /h; set -- * ..x; echo $#"]);
     assert_eq!(listed, "6");
     // What would be a whiteout in a layer is refused, not lost.
     engine.ok(&["run", "--name", "c2", "busybox", "touch", "/.wh.bin"]);
