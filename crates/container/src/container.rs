@@ -43,6 +43,8 @@ pub struct Live {
     pub execs: BTreeMap<ExecId, Arc<Exec>>,
     /// Probes its health while it runs.
     pub monitor: Option<Monitor>,
+    /// Why init is being ended, when it is to be started again then.
+    pub planned_restart: Option<String>,
 }
 
 /// What waiters watch.
@@ -82,6 +84,7 @@ impl Container {
                 pending: Vec::new(),
                 execs: BTreeMap::new(),
                 monitor: None,
+                planned_restart: None,
             }),
             operation: AsyncMutex::new(()),
             progress: watch::channel(progress).0,

@@ -9,7 +9,8 @@ use crate::{ContainerError, Containers, container::Progress, state::Phase};
 /// What is waited for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum WaitCondition {
-    /// That it does not run; holds at once when it does not.
+    /// That it does not run; holds at once when it does not, and at each end of a container that
+    /// its policy restarts.
     #[default]
     NotRunning,
     /// Its next end.
@@ -45,7 +46,11 @@ impl Containers {
             let is_reached = |progress: &Progress| match condition {
                 _ if progress.is_removed => true,
                 WaitCondition::NotRunning => {
-                    !matches!(progress.phase, Phase::Running | Phase::Paused | Phase::Restarting)
+                    progress.exits > exits
+                        || !matches!(
+                            progress.phase,
+                            Phase::Running | Phase::Paused | Phase::Restarting
+                        )
                 }
                 WaitCondition::NextExit => progress.exits > exits,
                 WaitCondition::Removed => progress.phase == Phase::Dead,

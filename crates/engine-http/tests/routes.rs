@@ -99,9 +99,11 @@ async fn create_reads_any_case_and_refuses_what_is_no_document() {
     assert!(call.contains(r#"network_mode: "bridge""#), "{call}");
 
     let empty = fixture.ask("POST", "/containers/create", "").await;
-    assert_eq!(empty.message(), "config cannot be empty in order to create a container");
+    assert_eq!(empty.message(), "invalid JSON: EOF");
     let broken = fixture.ask("POST", "/containers/create", "{").await;
-    assert!(broken.message().starts_with("invalid JSON: "), "{broken:?}");
+    assert_eq!(broken.message(), "invalid JSON: unexpected EOF");
+    let more = fixture.ask("POST", "/containers/create", r#"{"Image":"a"} more"#).await;
+    assert_eq!(more.message(), "unexpected content after JSON");
     let typed = fixture
         .exchange("POST /containers/create HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}")
         .await;

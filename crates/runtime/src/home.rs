@@ -14,9 +14,7 @@ const MAX_PASSWD_BYTES: u64 = 1 << 20;
 
 /// The home directory that the container's `/etc/passwd` has for `uid`; `/` without an entry.
 pub(crate) fn of(uid: u32) -> String {
-    open()
-        .and_then(|file| find(file.take(MAX_PASSWD_BYTES), uid))
-        .unwrap_or_else(|| "/".to_owned())
+    open().and_then(|file| find(file.take(MAX_PASSWD_BYTES), uid)).unwrap_or_else(|| "/".to_owned())
 }
 
 /// Looks before it opens: opening alone acts on some devices.

@@ -22,8 +22,6 @@ pub(crate) struct Options {
     pub(crate) id_map: Option<Scope>,
     /// Fill a tmpfs with what it hides.
     pub(crate) copy_up: bool,
-    /// What of the source is bound; no link may lead out of the source (as for mount(8)).
-    pub(crate) subdirectory: String,
 }
 
 /// Reach of a bind mount.
@@ -76,10 +74,6 @@ impl Options {
                 "idmap" => self.id_map = Some(Scope::Mount),
                 "ridmap" => self.id_map = Some(Scope::Tree),
                 other => self.data.push(match other.split_once('=') {
-                    Some(("X-mount.subdir", path)) => {
-                        path.clone_into(&mut self.subdirectory);
-                        return;
-                    }
                     Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
                     None => (other.to_owned(), None),
                 }),
@@ -185,13 +179,6 @@ mod tests {
         assert_eq!(tree.bind, Some(Bind::Tree));
         assert_eq!(tree.tree_attributes.set, libc::MOUNT_ATTR_RDONLY);
         assert_eq!(tree.attributes.set, 0);
-    }
-
-    #[test]
-    fn a_part_of_the_source_is_no_file_system_option() {
-        let options = parse("bind", &["rbind", "X-mount.subdir=a/b=c"]);
-        assert_eq!(options.subdirectory, "a/b=c");
-        assert!(options.data.is_empty());
     }
 
     #[test]

@@ -4,10 +4,7 @@
 //! needs neither the host's paths nor (in a user namespace) permission to walk them, and a source
 //! that is replaced meanwhile changes nothing.
 
-use std::{
-    os::fd::{AsFd, OwnedFd},
-    path::Path,
-};
+use std::os::fd::{AsFd, OwnedFd};
 
 use oci::runtime::{Mount, Spec};
 use rustix::{
@@ -88,7 +85,7 @@ impl PlannedMount {
             if options.propagation.is_empty() {
                 options.propagation.push(default_propagation);
             }
-            planned.origin = planned.open_source(reach, &options.subdirectory)?;
+            planned.origin = planned.open_source(reach)?;
             if let (Some(scope), Origin::Bind { mount: copy, .. }) =
                 (options.id_map, &planned.origin)
             {
@@ -102,9 +99,14 @@ impl PlannedMount {
         Ok(planned)
     }
 
-    fn open_source(&self, reach: Bind, part: &str) -> Result<Origin, RuntimeError> {
-        let source = sys::confine::refer_beneath(Path::new(&self.source), Path::new(part))
-            .map_err(self.fail("open source"))?;
+    fn open_source(&self, reach: Bind) -> Result<Origin, RuntimeError> {
+        let source = rustix::fs::openat(
+            CWD,
+            self.source.as_str(),
+            OFlags::PATH | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .map_err(self.fail("open source"))?;
         let stat = rustix::fs::fstat(&source).map_err(self.fail("stat source"))?;
         let mount =
             tree::clone_mount(source.as_fd(), reach).map_err(self.fail("copy source mount"))?;
@@ -125,7 +127,7 @@ pub(crate) fn plan(
 }
 
 /// The init helper, bound read-only where Docker has it.
-pub(crate) fn init_mount(path: &Path) -> Mount {
+pub(crate) fn init_mount(path: &std::path::Path) -> Mount {
     Mount {
         destination: INIT_DESTINATION.to_owned(),
         kind: Some("bind".to_owned()),
@@ -137,7 +139,7 @@ pub(crate) fn init_mount(path: &Path) -> Mount {
 
 /// The init helper's mount, opened.
 pub(crate) fn plan_init_binary(
-    path: &Path,
+    path: &std::path::Path,
     maps: &IdMaps,
 ) -> Result<PlannedMount, RuntimeError> {
     PlannedMount::new(&init_mount(path), (libc::MS_PRIVATE, Scope::Mount), maps)
