@@ -30,6 +30,7 @@ mod generated_name;
 pub mod health;
 mod host_files;
 mod host_mount;
+mod host_source;
 mod human;
 mod image_usage;
 mod inspect;
