@@ -36,7 +36,10 @@ pub async fn open(config: &Config, inherited: Vec<OwnedFd>) -> anyhow::Result<Ve
 }
 
 /// The socket's group: the configured one, which must exist, or `gantry` if it does, or root.
-fn socket_group(config: &Config) -> anyhow::Result<u32> {
+///
+/// # Errors
+/// There is no such group, or the groups cannot be read.
+pub fn socket_group(config: &Config) -> anyhow::Result<u32> {
     let name = config.group.as_deref().unwrap_or(DEFAULT_GROUP);
     match (group::id(name).context("cannot read the groups")?, &config.group) {
         (Some(gid), _) => Ok(gid),

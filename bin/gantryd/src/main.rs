@@ -17,7 +17,7 @@ use anyhow::Context;
 use clap::Parser;
 use config::{Config, Flags};
 use engine_http::{
-    Api, Server, router,
+    Api, Server, router_with_sockets,
     server::{Limits, Listener},
 };
 use tokio::{
@@ -86,7 +86,8 @@ async fn run(
 }
 
 async fn serve(engine: &wire::Engine, listeners: Vec<Listener>, stop: CancellationToken) {
-    let api = Api::new(router(engine.backends.clone()));
+    let api =
+        Api::new(router_with_sockets(engine.backends.clone(), Arc::new(engine.sockets.clone())));
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "the engine is ready");
     Server::new(api, Limits::default()).serve(listeners, stop).await;
 }

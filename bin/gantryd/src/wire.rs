@@ -16,6 +16,7 @@ use distribution::{Client, ClientConfig};
 use engine_http::{
     adapter::{self, EngineFacts},
     backend::Backends,
+    scope::{ApiSockets, SocketDefaults},
 };
 use image::{Images, ImagesConfig, Stores};
 use metadata::Database;
@@ -24,7 +25,7 @@ use snapshot::{OverlaySnapshotter, Snapshotter};
 use tokio::sync::watch;
 use volume::Volumes;
 
-use crate::{config::Config, settings};
+use crate::{config::Config, group, listen, settings};
 
 /// Everything that the services need to be told.
 pub struct EngineSettings {
@@ -50,6 +51,8 @@ pub struct EngineSettings {
 pub struct Engine {
     /// For the routers.
     pub backends: Backends,
+    /// Further sockets with fewer rights.
+    pub sockets: ApiSockets,
     containers: Containers,
     id: String,
     config: watch::Receiver<Arc<Config>>,
@@ -59,6 +62,7 @@ impl Engine {
     /// Ends the services after the last request. Containers keep running unless the
     /// configuration says `stop-containers-on-exit`.
     pub async fn stop(self) {
+        self.sockets.close().await;
         let config = Arc::clone(&self.config.borrow());
         if config.stop_containers_on_exit {
             self.containers.stop_all(config.shutdown_timeout).await;
@@ -120,6 +124,12 @@ pub async fn wire(config: watch::Receiver<Arc<Config>>) -> Result<Engine> {
         tracing::warn!(path = %path.display(), "a volume directory without a row is left alone: it holds data");
     }
     let events = Events::open(&root.join("events")).context("cannot open the events")?;
+    let sockets = SocketDefaults {
+        dir: settings.exec_root.join("api"),
+        gid: listen::socket_group(&config.borrow())?,
+        find_group: group::id,
+    };
+    let rows = database.clone();
     let containers = Containers::open(
         Services {
             images: images.clone(),
@@ -151,7 +161,11 @@ pub async fn wire(config: watch::Receiver<Arc<Config>>) -> Result<Engine> {
         ..settings.facts
     };
     let services = adapter::Engine::new(containers.clone(), images, networks, volumes, facts);
-    Ok(Engine { backends: services.backends(), containers, id, config })
+    let backends = services.backends();
+    let sockets = ApiSockets::open(backends.clone(), rows, sockets)
+        .await
+        .context("cannot read the API sockets")?;
+    Ok(Engine { backends, sockets, containers, id, config })
 }
 
 fn make_dir(path: &Path, mode: u32) -> Result<()> {

@@ -14,6 +14,7 @@ mod document;
 pub mod decode;
 mod null;
 
+pub mod api_socket;
 pub mod auth;
 pub mod container;
 pub mod descriptor;

@@ -15,6 +15,7 @@
 //!
 //! Events are the exception: see [`event_log`].
 
+pub mod api_socket;
 pub mod container;
 mod database;
 pub mod event_log;

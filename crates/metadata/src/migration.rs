@@ -11,6 +11,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0002_container.sql"),
     include_str!("../migrations/0003_volume.sql"),
     include_str!("../migrations/0004_network.sql"),
+    include_str!("../migrations/0005_api_socket.sql"),
 ];
 
 /// Brings the schema to this build's version.

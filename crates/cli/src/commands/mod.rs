@@ -1,5 +1,6 @@
 //! The commands, one file each; those that differ in a word share one.
 
+mod api_socket;
 mod archive;
 mod attach;
 mod cluster_volume;
@@ -47,6 +48,7 @@ pub async fn run(path: &str, session: &Session, flags: &Parsed) -> anyhow::Resul
             output::print(completion::script(shell)?)?;
             Ok(0)
         }
+        Some(("api-socket", action)) => api_socket::run(action, session, flags).await,
         Some(("container", action)) => container_command(action, session, flags).await,
         Some(("image", action)) => image_command(action, session, flags).await,
         Some(("context", action)) => context_command(action, session, flags).await,

@@ -10,6 +10,7 @@
 //!   belongs on a task that the service owns.
 //! - Streams are pulled only as fast as the client reads; dropping one means "stop".
 
+pub mod api_socket;
 pub mod container;
 pub mod exec;
 pub mod image;
@@ -18,6 +19,7 @@ pub mod system;
 pub mod unbuilt;
 pub mod volume;
 
+pub use api_socket::ApiSocketBackend;
 pub use container::ContainerBackend;
 pub use exec::ExecBackend;
 pub use image::ImageBackend;

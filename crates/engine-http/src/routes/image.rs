@@ -3,6 +3,7 @@
 //! Names of images contain slashes, so everything below `/images/` is one route whose last
 //! segment tells the operation.
 
+mod operation;
 mod transfer;
 
 use std::sync::Arc;
@@ -27,6 +28,8 @@ use crate::{
     compat,
     parameters::{Parameters, reference},
 };
+
+pub(crate) use operation::Operation;
 
 type Backend = State<Arc<dyn ImageBackend>>;
 
@@ -57,26 +60,26 @@ async fn dispatch(
     body: Body,
 ) -> Answer<Response> {
     let call = Call { backend, version, query, headers };
-    let (name, operation) = path.rsplit_once('/').unwrap_or(("", &path));
-    match (method.as_str(), name, operation) {
-        ("DELETE", ..) => call.delete(&path).await,
-        ("GET" | "HEAD", "", "json") => call.list().await,
-        ("GET" | "HEAD", "", "search") => call.search().await,
-        ("GET" | "HEAD", "", "get") => {
+    let Some((operation, name)) = Operation::of(&method, &path) else {
+        return Err(ApiError::not_found("page not found"));
+    };
+    match operation {
+        Operation::Delete => call.delete(name).await,
+        Operation::List => call.list().await,
+        Operation::Search => call.search().await,
+        Operation::SaveMany => {
             let names = call.query.all("names");
             call.save(names).await
         }
-        ("POST", "", "create") => call.create(body).await,
-        ("POST", "", "load") => call.load(body).await,
-        ("POST", "", "prune") => call.prune().await,
-        (_, "", _) => Err(ApiError::not_found("page not found")),
-        ("GET" | "HEAD", name, "json") => call.inspect(name).await,
-        ("GET" | "HEAD", name, "history") => call.history(name).await,
-        ("GET" | "HEAD", name, "get") => call.save(vec![name.to_owned()]).await,
-        ("GET" | "HEAD", _, "attestations") => Err(ApiError::not_implemented("attestations")),
-        ("POST", name, "push") => call.push(name).await,
-        ("POST", name, "tag") => call.tag(name).await,
-        _ => Err(ApiError::not_found("page not found")),
+        Operation::Create => call.create(body).await,
+        Operation::Load => call.load(body).await,
+        Operation::Prune => call.prune().await,
+        Operation::Inspect => call.inspect(name).await,
+        Operation::History => call.history(name).await,
+        Operation::Save => call.save(vec![name.to_owned()]).await,
+        Operation::Attestations => Err(ApiError::not_implemented("attestations")),
+        Operation::Push => call.push(name).await,
+        Operation::Tag => call.tag(name).await,
     }
 }
 

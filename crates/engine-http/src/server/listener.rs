@@ -96,6 +96,14 @@ impl Listener {
     /// # Errors
     /// See [`ListenError`].
     pub async fn unix(path: &Path, gid: u32) -> Result<Self, ListenError> {
+        Self::unix_with_mode(path, gid, SOCKET_MODE).await
+    }
+
+    /// The same with other permission bits.
+    ///
+    /// # Errors
+    /// See [`ListenError`].
+    pub async fn unix_with_mode(path: &Path, gid: u32, mode: u32) -> Result<Self, ListenError> {
         let bind =
             |source| ListenError::Bind { address: format!("unix://{}", path.display()), source };
         clear(path).await?;
@@ -108,7 +116,7 @@ impl Listener {
         let own = OwnPath { path: path.to_owned(), inode };
         // Group first: the mode must not open the socket to the wrong one.
         std::os::unix::fs::chown(path, None, Some(gid))
-            .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(SOCKET_MODE)))
+            .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(mode)))
             .map_err(|source| ListenError::Permission { path: path.to_owned(), gid, source })?;
         Ok(Self { socket: Socket::Unix(listener), _path: Some(own) })
     }
