@@ -17,7 +17,6 @@ use super::{
 use crate::{ApiError, backend::Backends, routes::image::Operation};
 
 /// The routes of an engine as a scope allows them.
-#[must_use]
 pub fn router(scope: Arc<Scope>, backends: Backends) -> Router {
     let scoped = Scoped::new(Arc::clone(&scope), backends);
     // Layers wrap the fallbacks too: what no route matches is refused as well.
