@@ -38,7 +38,7 @@ fn usage() -> ExitCode {
 
 fn log() -> std::io::Result<()> {
     let socket: OwnedFd = std::io::stdin().as_fd().try_clone_to_owned()?;
-    gantry_logger::run::run(socket.into())
+    gantry_logger::run::run(socket)
 }
 
 fn compress(path: &Path, inode: u64) -> std::io::Result<()> {

@@ -56,7 +56,7 @@ impl Supervisor {
     pub(crate) fn conclude(&mut self) -> io::Result<()> {
         let now = Instant::now();
         self.recheck_memory(now);
-        self.serve_loggers(now)?;
+        self.keep_deadlines(now)?;
         let numbers: Vec<u32> = self
             .processes
             .iter()
@@ -70,12 +70,21 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Starts loggers again whose time has come.
-    fn serve_loggers(&mut self, now: Instant) -> io::Result<()> {
+    /// Starts loggers again whose time has come, and gives clients up whose time is over.
+    fn keep_deadlines(&mut self, now: Instant) -> io::Result<()> {
         let is_due = |p: &Process| p.log_deadline().is_some_and(|deadline| deadline <= now);
-        let due: Vec<u32> =
-            self.processes.iter().filter(|(_, p)| is_due(p)).map(|(number, _)| *number).collect();
-        due.into_iter().try_for_each(|number| self.with_process(number, Process::serve_log))
+        for number in self.numbers_of(is_due) {
+            self.with_process(number, Process::serve_log)?;
+        }
+        let is_held_up = |p: &Process| p.client_deadline().is_some_and(|deadline| deadline <= now);
+        for number in self.numbers_of(is_held_up) {
+            self.with_process(number, |process, around| process.drop_stuck_clients(now, around))?;
+        }
+        Ok(())
+    }
+
+    fn numbers_of(&self, wanted: impl Fn(&Process) -> bool) -> Vec<u32> {
+        self.processes.iter().filter(|(_, p)| wanted(p)).map(|(number, _)| *number).collect()
     }
 
     fn conclude_process(&mut self, number: u32) -> io::Result<()> {

@@ -140,6 +140,23 @@ impl Process {
         Ok(())
     }
 
+    /// Adds a client that looks on.
+    ///
+    /// # Errors
+    /// When the socket cannot be used.
+    pub fn attach_later(
+        &mut self,
+        socket: OwnedFd,
+        streams: AttachStreams,
+        poller: &Poller,
+    ) -> io::Result<()> {
+        self.attach(socket, streams, poller)?;
+        if let Some(client) = self.clients.last_mut() {
+            client.came_later();
+        }
+        Ok(())
+    }
+
     /// Gives the newest client what is in no log yet, and says where the log ends: what is written
     /// from now on goes to both.
     ///

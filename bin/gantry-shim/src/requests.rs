@@ -238,7 +238,8 @@ impl Supervisor {
         self.process(exec)?;
         let Self { processes, poller, .. } = self;
         let process = processes.values_mut().find(|p| p.exec.as_ref() == exec);
-        let attached = process.map_or(Ok(()), |process| process.attach(socket, streams, poller));
+        let attached =
+            process.map_or(Ok(()), |process| process.attach_later(socket, streams, poller));
         attached.map_err(|e| failure::internal("attach", &e))
     }
 

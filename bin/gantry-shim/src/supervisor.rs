@@ -185,7 +185,9 @@ impl Supervisor {
             _ => None,
         };
         let loggers = self.processes.values().filter_map(Process::log_deadline);
-        let first = deadlines.chain(loggers).chain(self.released).chain(recheck).min();
+        let clients = self.processes.values().filter_map(Process::client_deadline);
+        let first =
+            deadlines.chain(loggers).chain(clients).chain(self.released).chain(recheck).min();
         let until = first.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let rest = self.buffers.is_held().then_some(BUFFER_REST);
         until.into_iter().chain(rest).min()

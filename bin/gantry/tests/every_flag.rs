@@ -198,9 +198,8 @@ fn prepare(dir: &Path) {
     write("env", "A=b\n");
     std::os::unix::fs::symlink("rootfs.tar", dir.join("link")).unwrap();
     std::fs::create_dir_all(dir.join("config")).unwrap();
-    for args in ["context create one"] {
-        assert!(program(dir).args(args.split(' ')).output().unwrap().status.success());
-    }
+    let create = program(dir).args(["context", "create", "one"]).output().unwrap();
+    assert!(create.status.success());
     let list = dir.join("config/manifests/docker.io_library_list-latest");
     std::fs::create_dir_all(&list).unwrap();
     let document = r#"{"Ref":"docker.io/library/one:latest","Descriptor":{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2,"platform":{"architecture":"amd64","os":"linux"}},"Raw":"e30="}"#;

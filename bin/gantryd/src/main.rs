@@ -77,7 +77,7 @@ async fn run(
     notify::ready();
     tokio::select! {
         () = serving => {}
-        () = reload::on_hangup(flags, &publish, log) => {}
+        () = reload::on_hangup(flags, &publish, log, |keys| engine.tell_reload(keys)) => {}
     }
     notify::stopping();
     tracing::info!("stopping");

@@ -1,6 +1,6 @@
 //! SIGHUP: reads the configuration file again and takes over what can change while it runs.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::Value;
 use tokio::{
@@ -28,7 +28,12 @@ pub const RELOADABLE: [&str; 10] = [
 ];
 
 /// Reloads at every SIGHUP; does not return.
-pub async fn on_hangup(flags: &Flags, publish: &watch::Sender<Arc<Config>>, log: &log::Handle) {
+pub async fn on_hangup(
+    flags: &Flags,
+    publish: &watch::Sender<Arc<Config>>,
+    log: &log::Handle,
+    tell: impl Fn(BTreeMap<String, String>),
+) {
     let mut hangups = match signal(SignalKind::hangup()) {
         Ok(hangups) => hangups,
         Err(error) => {
@@ -38,8 +43,11 @@ pub async fn on_hangup(flags: &Flags, publish: &watch::Sender<Arc<Config>>, log:
     };
     while hangups.recv().await.is_some() {
         notify::reloading();
-        if let Err(error) = reload(flags, publish, log) {
-            tracing::error!(error = format!("{error:#}"), "the configuration was not reloaded");
+        match reload(flags, publish, log) {
+            Ok(values) => tell(values),
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "the configuration was not reloaded");
+            }
         }
         notify::ready();
     }
@@ -49,18 +57,31 @@ fn reload(
     flags: &Flags,
     publish: &watch::Sender<Arc<Config>>,
     log: &log::Handle,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<BTreeMap<String, String>> {
     let wanted = Config::load(flags)?;
     let current = Arc::clone(&publish.borrow());
     let change = Change::between(&current, &wanted)?;
     let next = change.apply(&current, &wanted)?;
     log.apply(&next)?;
+    let values = values(&next)?;
     publish.send_replace(Arc::new(next));
     tracing::info!(changed = ?change.taken, "reloaded the configuration");
     if !change.left.is_empty() {
         tracing::warn!(keys = ?change.left, "these keys need a restart");
     }
-    Ok(())
+    Ok(values)
+}
+
+/// What the reloadable keys say, for the event.
+fn values(config: &Config) -> anyhow::Result<BTreeMap<String, String>> {
+    let config = serde_json::to_value(config)?;
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let values =
+        RELOADABLE.iter().filter_map(|key| Some(((*key).to_owned(), text(config.get(*key)?))));
+    Ok(values.collect())
 }
 
 /// What differs between two configurations.
@@ -109,5 +130,7 @@ mod tests {
         assert!(next.debug);
         assert_eq!(next.labels, ["a=b"]);
         assert_eq!(next.mtu, current.mtu);
+        let values = values(&next).unwrap();
+        assert_eq!((values["debug"].as_str(), values["labels"].as_str()), ("true", "[\"a=b\"]"));
     }
 }

@@ -1,6 +1,7 @@
 //! Joins the services over one data root.
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::Write,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
@@ -53,6 +54,7 @@ pub struct Engine {
     /// Further sockets with fewer rights.
     pub sockets: ApiSockets,
     containers: Containers,
+    id: String,
     config: watch::Receiver<Arc<Config>>,
 }
 
@@ -65,6 +67,16 @@ impl Engine {
         if config.stop_containers_on_exit {
             self.containers.stop_all(config.shutdown_timeout).await;
         }
+        self.containers.events().flush().await;
+    }
+}
+
+impl Engine {
+    /// Tells clients that the configuration was read again, and what it says now.
+    pub fn tell_reload(&self, mut attributes: BTreeMap<String, String>) {
+        let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        attributes.insert("name".to_owned(), name);
+        self.containers.events().publish("daemon", "reload", self.id.as_str(), attributes);
     }
 }
 
@@ -111,6 +123,7 @@ pub async fn wire(config: watch::Receiver<Arc<Config>>) -> Result<Engine> {
     for path in volumes.reconcile().context("cannot check the volumes")? {
         tracing::warn!(path = %path.display(), "a volume directory without a row is left alone: it holds data");
     }
+    let events = Events::open(&root.join("events")).context("cannot open the events")?;
     let sockets = SocketDefaults {
         dir: settings.exec_root.join("api"),
         gid: listen::socket_group(&config.borrow())?,
@@ -124,7 +137,7 @@ pub async fn wire(config: watch::Receiver<Arc<Config>>) -> Result<Engine> {
             volumes: volumes.clone(),
             snapshots,
             database,
-            events: Events::default(),
+            events,
         },
         Settings {
             data_dir: root.join("containers"),
@@ -141,8 +154,9 @@ pub async fn wire(config: watch::Receiver<Arc<Config>>) -> Result<Engine> {
         .await
         .context("cannot sweep the images")?;
     containers.start_at_boot();
+    let id = engine_id(&root)?;
     let facts = EngineFacts {
-        id: engine_id(&root)?,
+        id: id.clone(),
         data_root: root.to_string_lossy().into_owned(),
         ..settings.facts
     };
@@ -151,7 +165,7 @@ pub async fn wire(config: watch::Receiver<Arc<Config>>) -> Result<Engine> {
     let sockets = ApiSockets::open(backends.clone(), rows, sockets)
         .await
         .context("cannot read the API sockets")?;
-    Ok(Engine { backends, sockets, containers, config })
+    Ok(Engine { backends, sockets, containers, id, config })
 }
 
 fn make_dir(path: &Path, mode: u32) -> Result<()> {

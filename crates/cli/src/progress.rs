@@ -144,7 +144,7 @@ impl Screen {
             .unwrap_or_default();
         let gap = if bar.is_empty() { "" } else { " " };
         out.push_str(&named(message, &format!("{} {gap}{bar}", message.status)));
-        out.push_str(&format!("\x1b[{up}B\r"));
+        out.push_str(&format!("\r\x1b[{up}B"));
     }
 }
 

@@ -80,3 +80,32 @@ fn tagging_moves_a_name_and_leaves_a_dangling_image() {
     let history = engine.ok(&["history", "--format", "{{.Comment}}", "second"]);
     assert!(history.contains("Imported from -"), "{history}");
 }
+
+#[test]
+fn the_room_that_things_take_is_told() {
+    let engine = Engine::start();
+    engine.ok(&["run", "-d", "-v", "data:/data", "busybox", "sleep", "1000"]);
+    engine.ok(&["run", "busybox", "sh", "-c", "dd if=/dev/zero of=/file bs=1024 count=1024"]);
+    let lines =
+        engine.ok(&["system", "df", "--format", "{{.Type}} {{.TotalCount}} {{.Active}} {{.Size}}"]);
+    let lines: Vec<&str> = lines.lines().collect();
+    assert!(lines[0].starts_with("Images 1 1 ") && !lines[0].ends_with(" 0B"), "{lines:?}");
+    assert!(lines[1].starts_with("Containers 2 1 1.0"), "{lines:?}");
+    assert_eq!(lines[2], "Local Volumes 1 1 0B");
+    let images = engine.ok(&["system", "df", "--format", "{{.Reclaimable}}"]);
+    assert_eq!(images.lines().next(), Some("0B (0%)"));
+}
+
+#[test]
+fn pruning_all_leaves_an_image_in_use_its_last_name() {
+    let engine = Engine::start();
+    for tag in ["busybox:b", "busybox:a", "busybox:z"] {
+        engine.ok(&["tag", "busybox", tag]);
+    }
+    engine.ok(&["create", "busybox:a", "true"]);
+    let pruned = engine.ok(&["image", "prune", "-af"]);
+    for gone in ["untagged: busybox:a", "untagged: busybox:b", "untagged: busybox:latest"] {
+        assert!(pruned.lines().any(|line| line == gone), "{gone} is not in {pruned}");
+    }
+    assert_eq!(engine.ok(&["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"]), "busybox:z");
+}

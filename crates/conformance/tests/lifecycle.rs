@@ -472,3 +472,26 @@ fn gantry_speaks_the_same() {
     let _ = engine.gantry(&["rm", "-f", "c1"]).ok();
     engine.assert_nothing_leaked();
 }
+
+#[test]
+fn a_wait_ends_with_each_end_of_a_container_that_is_restarted() {
+    let engine = Engine::start();
+    let script = ["busybox", "sh", "-c", "sleep 0.5; exit 7"];
+    let mut arguments = vec!["run", "-d", "--restart", "always", "--name", "again"];
+    arguments.extend(script);
+    engine.ok(&arguments);
+    assert_eq!(engine.ok(&["wait", "again"]), "7");
+    engine.docker(&["rm", "again"]).fails(1, "stop the container before removing or force remove");
+    engine.ok(&["rm", "-f", "again"]);
+}
+
+#[test]
+fn a_container_that_is_removed_at_its_end_can_be_restarted() {
+    // Its layer is mounted without syncs, which overlayfs refuses to mount a second time.
+    let engine = Engine::start();
+    engine.ok(&["run", "-d", "--rm", "--name", "brief", "busybox", "sleep", "1000"]);
+    engine.ok(&["exec", "brief", "touch", "/kept"]);
+    engine.ok(&["restart", "-t", "0", "brief"]);
+    assert_eq!(engine.ok(&["exec", "brief", "ls", "/kept"]), "/kept");
+    engine.ok(&["rm", "-f", "brief"]);
+}

@@ -64,6 +64,57 @@ fn capabilities_and_filters_are_docker_s() {
 }
 
 #[test]
+fn an_exec_session_leaves_the_root_writable() {
+    // Reading the accounts must not mount the writable layer a second time: the kernel would take
+    // the working directory from under the container.
+    let engine = Engine::start();
+    engine.ok(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]);
+    engine.ok(&["exec", "box", "touch", "/usr/bin/made"]);
+    engine.ok(&["exec", "-u", "user", "box", "id"]);
+    engine.ok(&["exec", "box", "sh", "-c", "echo more >> /etc/group && mkdir /home/made"]);
+    let changes = engine.ok(&["diff", "box"]);
+    for line in ["A /usr/bin/made", "C /etc/group", "A /home/made"] {
+        assert!(changes.lines().any(|change| change == line), "{line} is not in {changes}");
+    }
+}
+
+#[test]
+fn a_named_policy_holds_for_a_privileged_container() {
+    let engine = Engine::start();
+    let policy = engine.root().join("policy.json");
+    std::fs::write(
+        &policy,
+        r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["chown","fchownat"],"action":"SCMP_ACT_ERRNO"}]}"#,
+    )
+    .unwrap();
+    let option = format!("seccomp={}", policy.display());
+    engine
+        .docker(&[
+            "run",
+            "--rm",
+            "--privileged",
+            "--security-opt",
+            &option,
+            "busybox",
+            "chown",
+            "1",
+            "/tmp",
+        ])
+        .fails(1, "Operation not permitted");
+}
+
+#[test]
+fn control_groups_are_writable_when_asked_for() {
+    let engine = Engine::start();
+    let make = "mkdir /sys/fs/cgroup/pids/made && rmdir /sys/fs/cgroup/pids/made && echo made";
+    assert_eq!(run(&engine, &["--security-opt", "writable-cgroups=true"], make), "made");
+    engine.docker(&["run", "--rm", "busybox", "sh", "-c", make]).fails(1, "Read-only file system");
+    engine
+        .docker(&["run", "--rm", "--security-opt", "writable-cgroups=1", "busybox", "true"])
+        .fails(125, "invalid --security-opt 2: \"writable-cgroups=1\"");
+}
+
+#[test]
 fn kernel_files_are_masked_or_read_only() {
     let engine = Engine::start();
     assert_eq!(

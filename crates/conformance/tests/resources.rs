@@ -127,3 +127,25 @@ fn stats_and_top_tell_of_the_container() {
     });
     assert!(engine.ok(&["top", "busy"]).contains("while :; do :; done"));
 }
+
+#[test]
+fn a_limit_can_be_taken_away_and_conflicts_are_named() {
+    let engine = Engine::start();
+    let id = engine.ok(&["run", "-d", "--rm", "--pids-limit", "77", "busybox", "sleep", "1000"]);
+    engine.ok(&["update", "--pids-limit", "-1", &id]);
+    assert_eq!(limit(&engine, &id, "pids", "pids.max"), "max");
+    assert_eq!(engine.ok(&["inspect", "-f", "{{.HostConfig.PidsLimit}}", &id]), "0");
+    engine.docker(&["update", "--restart", "always", &id]).fails(
+        1,
+        "Restart policy cannot be updated because AutoRemove is enabled for the container",
+    );
+    engine.docker(&["update", "--memory", "64m", &id]).fails(
+        1,
+        "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time",
+    );
+    engine.ok(&["update", "--memory", "64m", "--memory-swap", "-1", &id]);
+    engine.ok(&["update", "--cpus", "0.5", &id]);
+    engine
+        .docker(&["update", "--cpu-quota", "50000", &id])
+        .fails(1, "CPU Quota cannot be updated as NanoCPUs has already been set");
+}

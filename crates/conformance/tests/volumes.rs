@@ -156,3 +156,27 @@ fn volumes_from_and_tmpfs() {
     ]);
     assert!(tmpfs.starts_with("700\ntmpfs") && tmpfs.contains(" 1024 "), "{tmpfs}");
 }
+
+#[test]
+fn a_part_of_a_volume_is_mounted_and_stays_inside() {
+    let engine = Engine::start();
+    let make = "mkdir -p /v/dir /v/bin; echo text > /v/dir/file; ln -s dir /v/in; ln -s ../../.. /v/out; ln -s /etc /v/root";
+    engine.ok(&["run", "--rm", "-v", "data:/v", "busybox", "sh", "-c", make]);
+    let mount = |subpath: &str, target: &str| {
+        format!("type=volume,source=data,target={target},volume-subpath={subpath}")
+    };
+    let run = |subpath: &str, target: &str, command: &[&str]| {
+        let mount = mount(subpath, target);
+        let mut arguments = vec!["run", "--rm", "--mount", &mount, "busybox"];
+        arguments.extend(command);
+        engine.docker(&arguments)
+    };
+    assert_eq!(run("dir", "/v", &["cat", "/v/file"]).ok(), "text");
+    assert_eq!(run("in", "/v", &["cat", "/v/file"]).ok(), "text");
+    assert_eq!(run("dir/file", "/f", &["cat", "/f"]).ok(), "text");
+    assert_eq!(run("bin", "/bin", &["ls", "/bin/busybox"]).ok(), "/bin/busybox");
+    run("missing", "/v", &["true"]).fails(125, "cannot access path ");
+    run("out", "/v", &["true"]).fails(125, "path concatenation escapes the base directory");
+    run("root", "/v", &["true"]).fails(125, "path concatenation escapes the base directory");
+    assert_eq!(testkit::accounting::mounts(&engine.data_root()).len(), 0);
+}

@@ -18,6 +18,18 @@ pub struct Attached {
     pub has_terminal: bool,
 }
 
+/// How long the report of init's end may come after its supervisor knew of it.
+const END_REPORT: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// How a client joins a stream behind a log.
+#[derive(Debug, Clone, Copy)]
+pub struct JoinStream {
+    /// Which streams.
+    pub streams: AttachStreams,
+    /// Whether the container ran when the client came; otherwise it waits for the start.
+    pub was_running: bool,
+}
+
 impl Containers {
     /// Attaches to init's streams. Before a start, the stream waits for it, so that not a byte of
     /// output is missed.
@@ -44,7 +56,8 @@ impl Containers {
     }
 
     /// Attaches where a log ends: what the replay gives from now on and what the stream gives are
-    /// together everything, and nothing twice.
+    /// together everything, and nothing twice. Without a stream the run that the log belongs to
+    /// has ended meanwhile, and the replay gives the rest of it.
     ///
     /// # Errors
     /// As [`Containers::attach`].
@@ -52,18 +65,38 @@ impl Containers {
         &self,
         replay: &mut Replay,
         reference: &str,
-        streams: AttachStreams,
-    ) -> Result<Attached, ContainerError> {
+        join: JoinStream,
+    ) -> Result<Option<Attached>, ContainerError> {
         let container = self.find(reference)?;
+        let JoinStream { streams, was_running } = join;
+        replay.go_on();
+        let Some(shim) = container.shim() else {
+            return if was_running {
+                Ok(None)
+            } else {
+                self.attach(reference, streams).await.map(Some)
+            };
+        };
         check_attachable(&container, reference)?;
-        let Some(shim) = container.shim() else { return self.attach(reference, streams).await };
-        let attached = shim.attach_after_log(streams).await;
-        let (stream, position) = attached.map_err(|e| shim_error(e, ""))?;
-        if let Some(position) = position {
-            let (inode, offset) = (position.inode, position.offset);
-            replay.stop_at(container_log::LogPosition { inode, offset });
+        match shim.attach_after_log(streams).await.map_err(|e| shim_error(e, "")) {
+            Ok((stream, position)) => {
+                if let Some(position) = position {
+                    let (inode, offset) = (position.inode, position.offset);
+                    replay.stop_at(container_log::LogPosition { inode, offset });
+                }
+                Ok(Some(self.attached(&container, stream)))
+            }
+            // Init has ended in this moment; its last output may still be on its way to the log.
+            Err(ContainerError::Conflict(_) | ContainerError::Shim(_)) => {
+                let mut progress = container.watch();
+                let ended =
+                    progress.wait_for(|now| !matches!(now.phase, Phase::Running | Phase::Paused));
+                // Should its end not be told, what the log has by now is given.
+                let _ = tokio::time::timeout(END_REPORT, ended).await;
+                Ok(None)
+            }
+            Err(error) => Err(error),
         }
-        Ok(self.attached(&container, stream))
     }
 
     fn attached(&self, container: &Container, stream: UnixStream) -> Attached {
@@ -84,7 +117,11 @@ impl Containers {
         let container = self.find(reference)?;
         let shim =
             container.shim().ok_or_else(|| ContainerError::NotRunning(container.id.to_string()))?;
-        shim.resize(None, width, height).await.map_err(|error| shim_error(error, ""))
+        shim.resize(None, width, height).await.map_err(|error| shim_error(error, ""))?;
+        let size =
+            [("height".to_owned(), height.to_string()), ("width".to_owned(), width.to_string())];
+        self.publish(&container, "resize", size.into());
+        Ok(())
     }
 }
 

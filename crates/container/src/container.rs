@@ -43,6 +43,8 @@ pub struct Live {
     pub execs: BTreeMap<ExecId, Arc<Exec>>,
     /// Probes its health while it runs.
     pub monitor: Option<Monitor>,
+    /// Why init is being ended, when it is to be started again then.
+    pub planned_restart: Option<String>,
 }
 
 /// What waiters watch.
@@ -54,6 +56,8 @@ pub struct Progress {
     pub exits: u64,
     /// Of the last run.
     pub exit_code: i32,
+    /// Of the last run that has ended, while another one goes on too.
+    pub last_exit_code: i32,
     /// Of a container with a health check.
     pub health: Option<Status>,
     /// Whether the container is gone.
@@ -68,6 +72,7 @@ impl Container {
             phase: state.phase,
             exits: 0,
             exit_code: state.exit_code,
+            last_exit_code: state.exit_code,
             health: None,
             is_removed: false,
         };
@@ -82,6 +87,7 @@ impl Container {
                 pending: Vec::new(),
                 execs: BTreeMap::new(),
                 monitor: None,
+                planned_restart: None,
             }),
             operation: AsyncMutex::new(()),
             progress: watch::channel(progress).0,
@@ -131,6 +137,9 @@ impl Container {
             progress.exit_code = state.exit_code;
             progress.health = state.health.as_ref().map(|health| health.status);
             progress.exits += u64::from(has_exited);
+            if has_exited {
+                progress.last_exit_code = state.exit_code;
+            }
         });
     }
 

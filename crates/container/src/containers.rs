@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
 };
 
 use image::Images;
@@ -20,6 +20,7 @@ use crate::{
     cgroup_moves::CgroupMoves,
     container::Container,
     event::Events,
+    exec::Exec,
     record::Record,
     seccomp_cache::SeccompCache,
     settings::Settings,
@@ -59,6 +60,8 @@ pub(crate) struct Inner {
     pub(crate) seccomp: SeccompCache,
     pub(crate) accounts: AccountCache,
     pub(crate) shims: ShimPool,
+    /// The engine is stopping and takes its containers along: no policy starts them again.
+    pub(crate) is_stopping: AtomicBool,
     pub(crate) trash: Trash,
     pub(crate) cgroup_moves: CgroupMoves,
     table: Mutex<Table>,
@@ -91,8 +94,17 @@ impl Containers {
         let cgroup_moves = CgroupMoves::prepare(settings.favor_dynmods);
         let trash = open_trash(&settings)?;
         let table = Mutex::new(entries);
-        let inner =
-            Inner { services, settings, seccomp, accounts, shims, trash, cgroup_moves, table };
+        let inner = Inner {
+            services,
+            settings,
+            seccomp,
+            accounts,
+            shims,
+            is_stopping: AtomicBool::new(false),
+            trash,
+            cgroup_moves,
+            table,
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -136,6 +148,12 @@ impl Containers {
         {
             return Ok(Arc::clone(container));
         }
+        if reference.contains('/') {
+            drop(table);
+            return self
+                .find_by_link(reference)
+                .ok_or_else(|| ContainerError::NotFound(reference.to_owned()));
+        }
         let is_prefix = !reference.is_empty() && reference.bytes().all(|b| b.is_ascii_hexdigit());
         let mut matches = table
             .by_id
@@ -177,6 +195,8 @@ impl Containers {
     /// Forgets a container: row first, so that a crash in between leaves nothing named.
     pub(crate) fn forget(&self, container: &Container) -> Result<(), ContainerError> {
         let id = &container.id;
+        // Who waits for a start that never comes hears the end.
+        container.live().pending.clear();
         self.inner.services.database.write(|tx| Ok::<_, ContainerError>(table::delete(tx, id)?))?;
         let mut table = self.table();
         table.by_id.remove(id);
@@ -287,11 +307,24 @@ impl Containers {
         extra: BTreeMap<String, String>,
     ) {
         let record = container.record();
-        let mut attributes = record.config.labels.clone();
+        let mut attributes = extra;
+        attributes.extend(record.config.labels.clone());
         attributes.insert("image".to_owned(), record.config.image.clone());
         attributes.insert("name".to_owned(), record.name.to_string());
-        attributes.extend(extra);
         self.events().publish("container", action, container.id.as_str(), attributes);
+    }
+
+    /// Tells that a client left an exec session by the detach keys.
+    pub fn publish_exec_detach(&self, container: &Container, exec: &Exec) {
+        let extra = [("execID".to_owned(), exec.id.to_string())].into();
+        self.publish(container, "exec_detach", extra);
+    }
+
+    /// Tells that an image was made of a container.
+    pub fn publish_commit(&self, container: &Container, image: &str, name: &str, comment: &str) {
+        let extra = [("imageID", image), ("imageRef", name), ("comment", comment)];
+        let extra = extra.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        self.publish(container, "commit", extra.into());
     }
 
     /// Emits a container event that has nothing to add.

@@ -69,6 +69,14 @@ pub enum ContainerError {
     /// The supervisor could not be reached or broke the protocol.
     #[error("cannot talk to the container's supervisor: {0}")]
     Shim(String),
+    /// A health probe of the engine's found nobody, or nobody who answers.
+    #[error("cannot reach {address} in the container")]
+    Probe {
+        /// Where.
+        address: String,
+        /// Why.
+        source: std::io::Error,
+    },
     /// A deadline passed.
     #[error("{0}")]
     Deadline(String),
@@ -96,6 +104,9 @@ pub enum ContainerError {
     /// The image service.
     #[error(transparent)]
     Image(#[from] ImageError),
+    /// The network of a container that was to start.
+    #[error("failed to set up container networking")]
+    NotConnected(#[source] NetworkError),
     /// The network service.
     #[error(transparent)]
     Network(#[from] NetworkError),
@@ -140,13 +151,14 @@ impl Classify for ContainerError {
             Self::StartFailed { exit_code: 126 | 127, .. } => ErrorKind::InvalidArgument,
             Self::Deadline(_) => ErrorKind::DeadlineExceeded,
             Self::StartFailed { .. }
+            | Self::Probe { .. }
             | Self::Shim(_)
             | Self::File { .. }
             | Self::Removal { .. }
             | Self::Transition(_)
             | Self::Document { .. } => ErrorKind::Internal,
             Self::Image(error) => error.kind(),
-            Self::Network(error) => error.kind(),
+            Self::Network(error) | Self::NotConnected(error) => error.kind(),
             Self::Volume(error) => error.kind(),
             Self::Forbidden(_) => ErrorKind::PermissionDenied,
             Self::Snapshot(error) => error.kind(),

@@ -10,7 +10,7 @@ use std::{
     ffi::OsString,
     io::{self, Read, Write},
     os::fd::{AsFd, OwnedFd},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use rustix::fs::{Mode, OFlags};
@@ -19,8 +19,9 @@ use snapshot::{Change, ChangeKind, Collision, Extraction, Limits, Part};
 use crate::{
     Container, ContainerError, Containers,
     containers::snapshot_key,
+    host_source::HostSource,
     path_in_container::PathInContainer,
-    record::{MountSource, Record},
+    record::Record,
     root_view::{RootView, fd_path},
 };
 
@@ -179,14 +180,18 @@ impl Containers {
         let mounts: Vec<_> = record
             .mounts
             .iter()
-            .filter_map(|plan| Some((host_path(&plan.source)?, Path::new(&plan.destination))))
+            .filter_map(|plan| Some((HostSource::of(&plan.source)?, Path::new(&plan.destination))))
             .collect();
         if !mounts.is_empty() {
             self.prepare_mounts(container, &mounts)?;
         }
         let view = self.layers_of(container, purpose)?;
-        for (path, destination) in mounts {
-            view.attach(&path, destination).map_err(|source| ContainerError::File {
+        for (source, destination) in mounts {
+            let attach = || match source.open()? {
+                Some(source) => view.attach(source.as_fd(), destination),
+                None => Ok(()),
+            };
+            attach().map_err(|source| ContainerError::File {
                 action: "look through the mount at",
                 path: destination.to_owned(),
                 source,
@@ -200,14 +205,14 @@ impl Containers {
     fn prepare_mounts(
         &self,
         container: &Container,
-        mounts: &[(PathBuf, &Path)],
+        mounts: &[(HostSource<'_>, &Path)],
     ) -> Result<(), ContainerError> {
         let rootfs = self.inner.services.snapshots.rootfs(&snapshot_key(&container.id))?;
         crate::volume_copy::fill(&container.record(), &rootfs)?;
         let mut view = None;
-        for (path, destination) in mounts {
+        for (source, destination) in mounts {
             let reading = self.layers_of(container, Purpose::Read)?;
-            if reading.root().metadata(destination).is_ok() || !path.is_dir() {
+            if reading.root().metadata(destination).is_ok() || !source.is_directory() {
                 continue;
             }
             let view = match &view {
@@ -260,15 +265,6 @@ pub(crate) fn running_root(container: &Container) -> Result<Option<RootView>, Co
         return Ok(None);
     }
     opened.map(Some).map_err(|error| io_failed("open the root of", container.id.as_str(), error))
-}
-
-/// What of the host is mounted; nothing for memory.
-fn host_path(source: &MountSource) -> Option<PathBuf> {
-    match source {
-        MountSource::Bind { path, .. } => Some(path.clone()),
-        MountSource::Volume { path, subpath, .. } => Some(path.join(subpath)),
-        MountSource::Tmpfs { .. } => None,
-    }
 }
 
 /// Takes out what every start puts there for the engine's own mounts.

@@ -8,7 +8,10 @@ use std::{
 
 use network::{DnsOptions, ExtraHost, HostTarget, HostsFile, Networks};
 
-use crate::{ContainerError, network_mode::NetworkMode, record::Record, settings::DnsSettings};
+use crate::{
+    ContainerError, Containers, container::Container, network_mode::NetworkMode, record::Record,
+    settings::DnsSettings,
+};
 
 /// Where the files are.
 pub struct Files {
@@ -82,17 +85,55 @@ fn resolver(
     }))
 }
 
+/// What `/etc/hosts` depends on besides the record.
+pub struct Names {
+    /// The container's own address.
+    pub address: Option<Ipv4Addr>,
+    /// What `host-gateway` stands for.
+    pub gateway: Ipv4Addr,
+    /// Those of linked containers.
+    pub linked: Vec<ExtraHost>,
+}
+
+impl Containers {
+    /// Writes the hosts file of a running container anew; of another one nothing.
+    ///
+    /// # Errors
+    /// As [`write_hosts`].
+    pub(crate) fn rewrite_hosts(&self, container: &Container) -> Result<(), ContainerError> {
+        let address = {
+            let live = container.live();
+            live.endpoint.as_ref().filter(|_| live.state.is_running()).map(|e| e.ip)
+        };
+        if address.is_none() {
+            return Ok(());
+        }
+        self.write_hosts_of(&container.record(), address)
+    }
+
+    /// Writes the hosts file of a container with this address.
+    ///
+    /// # Errors
+    /// As [`write_hosts`], and when a linked container does not run.
+    pub(crate) fn write_hosts_of(
+        &self,
+        record: &Record,
+        address: Option<Ipv4Addr>,
+    ) -> Result<(), ContainerError> {
+        let gateway = self.inner.services.networks.host_gateway();
+        let linked = self.linked_hosts(record)?;
+        write_hosts(record, &self.data_dir(&record.id), Names { address, gateway, linked })
+    }
+}
+
 /// Writes `/etc/hosts`, which names the container's own address.
 ///
 /// # Errors
 /// [`ContainerError::Invalid`] for a malformed extra host, [`ContainerError::File`].
-pub fn write_hosts(
-    record: &Record,
-    dir: &Path,
-    address: Option<Ipv4Addr>,
-    gateway: Ipv4Addr,
-) -> Result<(), ContainerError> {
-    let extra = extra_hosts(record)?;
+pub fn write_hosts(record: &Record, dir: &Path, names: Names) -> Result<(), ContainerError> {
+    let Names { address, gateway, linked } = names;
+    let mut extra = extra_hosts(record)?;
+    extra.extend(linked);
     let addresses: Vec<IpAddr> = address.into_iter().map(IpAddr::from).collect();
     let text = match NetworkMode::parse(&record.host_config.network_mode) {
         NetworkMode::Host => {

@@ -8,6 +8,7 @@ use engine_api::{
         NetworkSettingsSummary,
     },
     health::{HealthSummary, HealthcheckResult},
+    host_config::HostConfig,
     image::GraphDriver,
     mount::MountPoint,
     network::{EndpointSettings, NetworkSettings},
@@ -23,7 +24,9 @@ use crate::{
     containers::snapshot_key,
     health::{Health, ProbeResult, Status},
     human,
+    link::LinkNames,
     log_config::LogConfigPlan,
+    mount_request,
     network_mode::NetworkMode,
     port_request::port_and_protocol,
     record::{MountPlan, MountSource, Record},
@@ -39,9 +42,12 @@ pub struct Sizes {
     pub root_bytes: u64,
 }
 
-/// What image names mean, looked up once for a whole list.
+/// What image names mean and which links there are, looked up once for a whole list.
 #[derive(Debug, Default)]
-pub struct ImageNames(HashMap<String, Option<Digest>>);
+pub struct ListNames {
+    images: HashMap<String, Option<Digest>>,
+    links: Option<LinkNames>,
+}
 
 impl Containers {
     /// Everything that `GET /containers/{id}/json` says, without sizes.
@@ -83,9 +89,12 @@ impl Containers {
             driver: "overlay2".to_owned(),
             platform: record.platform.clone(),
             exec_ids: Some(exec_ids).filter(|ids| !ids.is_empty()),
-            host_config: record.host_config.clone(),
+            host_config: HostConfig {
+                links: self.link_texts(&record),
+                ..record.host_config.clone()
+            },
             graph_driver: Some(self.graph_driver(&record)?),
-            mounts: record.mounts.iter().map(mount_point).collect(),
+            mounts: mount_points(&record),
             config: record.config.clone(),
             network_settings: self.network_settings(&record, endpoint.as_ref(), &state),
             ..ContainerInspect::default()
@@ -143,14 +152,14 @@ impl Containers {
 
     /// One line of `ps`.
     #[must_use]
-    pub fn summary(&self, container: &Container, names: &mut ImageNames) -> ContainerSummary {
+    pub fn summary(&self, container: &Container, names: &mut ListNames) -> ContainerSummary {
         let (record, state, endpoint) = {
             let live = container.live();
             (live.record.clone(), live.state.clone(), live.endpoint.clone())
         };
         ContainerSummary {
             id: record.id.to_string(),
-            names: vec![format!("/{}", record.name)],
+            names: self.names(&record, names),
             image: self.image_name(&record, names),
             image_id: record.image.to_string(),
             command: command_text(&record.command),
@@ -166,17 +175,27 @@ impl Containers {
             network_settings: NetworkSettingsSummary {
                 networks: networks(&record, endpoint.as_ref()),
             },
-            mounts: record.mounts.iter().map(mount_point).collect(),
+            mounts: mount_points(&record),
             health: Some(health_summary(&state)),
             ..ContainerSummary::default()
         }
     }
 
+    /// The container's name, then those that links give it.
+    fn names(&self, record: &Record, names: &mut ListNames) -> Vec<String> {
+        let links = names.links.get_or_insert_with(|| self.link_names());
+        let further = links.get(&record.id).into_iter().flatten();
+        std::iter::once(record.name.as_str())
+            .chain(further.map(String::as_str))
+            .map(|name| format!("/{name}"))
+            .collect()
+    }
+
     /// The name by which the container was made, or its image's id once the name means another.
-    fn image_name(&self, record: &Record, names: &mut ImageNames) -> String {
+    fn image_name(&self, record: &Record, names: &mut ListNames) -> String {
         let images = &self.inner.services.images;
         let meant = names
-            .0
+            .images
             .entry(record.image_name.clone())
             .or_insert_with(|| images.resolve(&record.image_name).ok().map(|image| image.id));
         match meant {
@@ -201,6 +220,7 @@ pub fn api_state(state: &State) -> ContainerState {
         error: state.error.clone(),
         started_at: rfc3339_or_zero(state.started_at_nanos),
         finished_at: rfc3339_or_zero(state.finished_at_nanos),
+        restart_reason: state.restart_reason.clone(),
         health: state.health.as_deref().map(api_health),
     }
 }
@@ -263,6 +283,17 @@ fn command_text(command: &[String]) -> String {
         if index > 0 && word.contains(' ') { format!("'{word}'") } else { word.clone() }
     });
     words.collect::<Vec<_>>().join(" ")
+}
+
+/// `Mounts`: all but those of `HostConfig.Tmpfs`, which Docker has there only.
+fn mount_points(record: &Record) -> Vec<MountPoint> {
+    let is_plain_tmpfs = |plan: &&MountPlan| {
+        matches!(plan.source, MountSource::Tmpfs { .. })
+            && record.host_config.tmpfs.keys().any(|target| {
+                mount_request::clean(target).is_ok_and(|path| path == plan.destination)
+            })
+    };
+    record.mounts.iter().filter(|plan| !is_plain_tmpfs(plan)).map(mount_point).collect()
 }
 
 /// One element of `Mounts`.

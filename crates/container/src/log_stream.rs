@@ -58,6 +58,13 @@ impl Replay {
         }
     }
 
+    /// Reads on to the end, wherever that is.
+    pub(crate) fn go_on(&mut self) {
+        if let Some(reader) = &mut self.0 {
+            reader.go_on();
+        }
+    }
+
     fn is_finished(&self) -> bool {
         self.0.as_ref().is_none_or(LogReader::is_finished)
     }
@@ -92,12 +99,35 @@ impl Containers {
         Ok(receiver)
     }
 
-    /// Opens a container's log for a stream that goes on where it ends.
+    /// Opens a container's log, up to its present end, for a stream that goes on behind it.
     ///
     /// # Errors
     /// As [`Containers::logs`].
     pub fn replay(&self, container: &Container, query: LogQuery) -> Result<Replay, ContainerError> {
-        open(&self.readable_log(container)?, query)
+        let log = self.readable_log(container)?;
+        let mut replay = open(&log, query)?;
+        if let Some(reader) = &mut replay.0 {
+            reader.stop_at_present_end().map_err(|error| failed(&log, error))?;
+        }
+        Ok(replay)
+    }
+
+    /// What a container's log takes on the disk, rotated files included; a file that vanishes
+    /// meanwhile counts nothing.
+    #[must_use]
+    pub fn log_bytes(&self, reference: &str) -> u64 {
+        let log = self.find(reference).and_then(|container| self.readable_log(&container));
+        let Ok(ReadableLog { path, .. }) = log else { return 0 };
+        let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else { return 0 };
+        let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
+        entries
+            .flatten()
+            .filter(|entry| {
+                entry.file_name().as_encoded_bytes().starts_with(name.as_encoded_bytes())
+            })
+            .filter_map(|entry| entry.metadata().ok())
+            .map(|metadata| metadata.len())
+            .sum()
     }
 
     fn readable_log(&self, container: &Container) -> Result<ReadableLog, ContainerError> {

@@ -3,7 +3,36 @@
 
 use engine_api::host_config::HostConfig;
 
-use crate::ContainerError;
+use crate::{ContainerError, Containers};
+
+impl Containers {
+    /// Names containers whose namespaces are shared by their ids, which a renaming does not
+    /// change. One that does not exist is left as it is, for the check that says so.
+    pub(crate) fn name_shared_by_id(&self, host: &mut HostConfig) {
+        for mode in [&mut host.pid_mode, &mut host.ipc_mode, &mut host.network_mode] {
+            if let Some(reference) = mode.strip_prefix("container:")
+                && let Ok(container) = self.find(reference)
+            {
+                *mode = format!("container:{}", container.id);
+            }
+        }
+    }
+
+    /// Refuses to share the process namespace of a container that does not exist.
+    ///
+    /// # Errors
+    /// [`ContainerError::Invalid`] names it.
+    pub(crate) fn check_shared(&self, host: &HostConfig) -> Result<(), ContainerError> {
+        for mode in [&host.pid_mode, &host.ipc_mode] {
+            if let Some(reference) = mode.strip_prefix("container:")
+                && let Err(error) = self.find(reference)
+            {
+                return Err(invalid(error.to_string()));
+            }
+        }
+        Ok(())
+    }
+}
 
 fn invalid(text: String) -> ContainerError {
     ContainerError::Invalid(text)
@@ -21,11 +50,7 @@ pub fn check(host: &HostConfig) -> Result<(), ContainerError> {
     }
     match host.ipc_mode.as_str() {
         "" | "none" | "private" | "shareable" | "host" => {}
-        mode if mode.starts_with("container:") => {
-            return Err(ContainerError::NotBuilt(
-                "joining another container's IPC namespace is not built yet".into(),
-            ));
-        }
+        mode if mode.starts_with("container:") && mode.len() > "container:".len() => {}
         mode => return Err(invalid(format!("invalid IPC mode: {mode}"))),
     }
     if !matches!(host.uts_mode.as_str(), "" | "host") {
@@ -36,9 +61,6 @@ pub fn check(host: &HostConfig) -> Result<(), ContainerError> {
     }
     if !matches!(host.cgroupns_mode.as_str(), "" | "host" | "private") {
         return Err(invalid(format!("invalid cgroup namespace mode: {}", host.cgroupns_mode)));
-    }
-    if host.links.as_ref().is_some_and(|links| !links.is_empty()) {
-        return Err(ContainerError::NotBuilt("links are not built yet".into()));
     }
     Ok(())
 }

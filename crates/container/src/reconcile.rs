@@ -3,7 +3,7 @@
 //! The same path runs at every start; there is no special recovery mode. Nothing that runs is
 //! touched; what ended meanwhile gets its exit code from the record that its supervisor wrote.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc};
 
 use network::LiveEndpoint;
 use shim_client::{Events, Shim, ShimError, ShimProcess};
@@ -16,7 +16,6 @@ use crate::{
     container::Container,
     containers::{TRASH, snapshot_key},
     create::remove_dir,
-    restart::Policy,
     state::{Phase, State, Transition},
     supervise::End,
 };
@@ -52,7 +51,10 @@ impl Containers {
                 Ok(Some((shim, hello, events))) => {
                     supervised.push((container, shim, hello, events))
                 }
-                Ok(None) => self.note_absent(&container, &mut report).await?,
+                Ok(None) => {
+                    self.release_host_mounts(&container.id)?;
+                    self.note_absent(&container, &mut report).await?;
+                }
                 Err(error) => {
                     tracing::error!(container.id = %container.id, error = %types::error::chain(&error), "cannot reconnect");
                 }
@@ -70,27 +72,6 @@ impl Containers {
         }
         self.remove_leftovers(&mut report).await?;
         Ok(report)
-    }
-
-    /// Starts what a restart policy wants to run. After [`Containers::reconcile`].
-    pub fn start_at_boot(&self) {
-        for container in self.all() {
-            let (record, state) = (container.record(), container.state());
-            let host = &record.host_config;
-            let Ok(policy) = Policy::parse(&host.restart_policy, host.auto_remove) else {
-                continue;
-            };
-            match state.phase {
-                Phase::Restarting => self.restart_later(&container, Duration::ZERO),
-                Phase::Exited
-                    if policy.wants_start_at_boot(&state)
-                        && self.transition(&container, Transition::RestartPending).is_ok() =>
-                {
-                    self.restart_later(&container, Duration::ZERO);
-                }
-                _ => {}
-            }
-        }
     }
 
     async fn reconnect(

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf};
 use types::{ContainerId, ContainerName, Digest};
 
+use crate::link::Link;
+
 /// Persisted whole, as JSON, in `container.record`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Record {
@@ -28,6 +30,9 @@ pub struct Record {
     pub host_config: HostConfig,
     /// By network name as the caller gave it.
     pub endpoints: BTreeMap<String, EndpointSettings>,
+    /// Other containers that it has names for.
+    #[serde(default)]
+    pub links: Vec<Link>,
     /// Decided mounts, in the order of their destinations' depth.
     pub mounts: Vec<MountPlan>,
     /// The executable and its arguments: entrypoint, then command.
@@ -105,6 +110,30 @@ impl MountSource {
             Self::Bind { .. } => "bind",
             Self::Volume { .. } => "volume",
             Self::Tmpfs { .. } => "tmpfs",
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A record with a name and nothing else.
+    pub(crate) fn record(name: &str) -> Record {
+        Record {
+            id: ContainerId::random(),
+            name: name.parse().unwrap(),
+            created_nanos: 0,
+            image: format!("sha256:{}", "0".repeat(64)).parse().unwrap(),
+            image_name: "busybox".to_owned(),
+            layers: Vec::new(),
+            platform: "linux".to_owned(),
+            config: ContainerConfig::default(),
+            host_config: HostConfig::default(),
+            endpoints: BTreeMap::new(),
+            links: Vec::new(),
+            mounts: Vec::new(),
+            command: vec!["sh".to_owned()],
         }
     }
 }

@@ -145,6 +145,7 @@ impl Containers {
             Ok(()) | Err(SnapshotError::NotFound { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         });
+        note(self.release_host_mounts(&record.id));
         note(self.discard_data_dir(&record.id));
         watch.lap("removal: directories");
         note(self.inner.services.volumes.release(&record.id).map_err(Into::into));

@@ -9,7 +9,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{CWD, Mode, OFlags},
+    fs::{Mode, OFlags},
     mount::{MoveMountFlags, OpenTreeFlags},
 };
 use sys::{
@@ -24,7 +24,8 @@ const MAX_FILE_BYTES: u64 = 4 << 20;
 /// A private copy of a mount and all below it.
 const OPEN_TREE: OpenTreeFlags = OpenTreeFlags::OPEN_TREE_CLONE
     .union(OpenTreeFlags::OPEN_TREE_CLOEXEC)
-    .union(OpenTreeFlags::AT_RECURSIVE);
+    .union(OpenTreeFlags::AT_RECURSIVE)
+    .union(OpenTreeFlags::AT_EMPTY_PATH);
 
 /// A container's root, confined: no path leads out of it.
 pub struct RootView {
@@ -69,21 +70,18 @@ impl RootView {
         Ok(Self { root: Root::open(Path::new(&format!("/proc/{pid}/root")))? })
     }
 
-    /// Puts the file or directory `source` of the host in the place of `destination`, in this
+    /// Puts a file or directory of the host in the place of `destination`, in this
     /// view only. Where the container has no such place yet there is nothing to put it on.
     ///
     /// # Errors
     /// Those of opening and mounting; a kernel before 6.15 mounts nothing in a detached tree.
-    pub fn attach(&self, source: &Path, destination: &Path) -> io::Result<()> {
+    pub fn attach(&self, source: BorrowedFd<'_>, destination: &Path) -> io::Result<()> {
         let place = match self.root.open_file(destination, OFlags::PATH, Mode::empty()) {
             Ok(place) => place,
             Err(error) if is_absent(&error) => return Ok(()),
             Err(error) => return Err(error),
         };
-        let tree = match rustix::mount::open_tree(CWD, source, OPEN_TREE) {
-            Err(rustix::io::Errno::NOENT) => return Ok(()),
-            other => other?,
-        };
+        let tree = rustix::mount::open_tree(source, "", OPEN_TREE)?;
         let flags =
             MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
         Ok(rustix::mount::move_mount(&tree, c"", &place, c"", flags)?)
@@ -95,24 +93,23 @@ impl RootView {
         &self.root
     }
 
-    /// Reads a small text file; a missing one is empty.
+    /// Reads the lines of the first 4 MiB of a text file. A missing one is empty, and so is what
+    /// is no file: a container that spoils its account files can still be entered by number.
     ///
     /// # Errors
-    /// Those of reading, and [`io::ErrorKind::FileTooLarge`] above 4 MiB.
+    /// Those of reading.
     pub fn read_text(&self, path: &str) -> io::Result<String> {
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file = match self.root.open_file(Path::new(path), flags, Mode::empty()) {
-            Ok(fd) => File::from(fd),
-            Err(error) if is_absent(&error) => return Ok(String::new()),
+        let file = match self.root.open_regular(Path::new(path)) {
+            Ok((fd, _)) => File::from(fd),
+            Err(error) if is_absent(&error) || leads_nowhere(&error) => return Ok(String::new()),
             Err(error) => return Err(error),
         };
-        if !file.metadata()?.is_file() {
-            return Ok(String::new());
-        }
         let mut bytes = Vec::new();
         file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > MAX_FILE_BYTES {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, path.to_owned()));
+            // The last line is cut off, and half a line could say something else.
+            let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            bytes.truncate(end);
         }
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
@@ -128,6 +125,11 @@ impl RootView {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Links in a circle, links of `/proc`, and what is no regular file.
+fn leads_nowhere(error: &io::Error) -> bool {
+    rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::LOOP)
 }
 
 fn is_absent(error: &io::Error) -> bool {

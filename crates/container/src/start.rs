@@ -22,12 +22,14 @@ use crate::{
     containers::snapshot_key,
     files::running_root,
     host_files,
+    host_mount::Subpaths,
     log_config::{LogConfigPlan, LogPlace},
     network_mode::NetworkMode,
     phase::Stopwatch,
     record::Record,
     settings::NATIVE_RUNTIME,
-    spec::{self, HostFiles, Inputs, NamespacePlan, Origin},
+    shared_memory::SharedMemory,
+    spec::{self, HostFiles, Inputs, NamespacePlan, Origin, security::SeccompChoice},
     start_failure::{CREATE_FAILED, shim_error},
     state::{Phase, Transition},
     volume_copy,
@@ -35,6 +37,15 @@ use crate::{
 
 /// How long a container may take to end when its start is undone.
 const UNDO_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Who wants a start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StartCause {
+    /// Somebody asked for it: what happened before is forgotten, and a failure is theirs to handle.
+    Caller,
+    /// The restart policy.
+    Policy,
+}
 
 /// How long the last run's supervisor may take to let go of its mounts: as long as a disk needs.
 const DEPARTURE_DEADLINE: Duration = Duration::from_secs(30);
@@ -66,7 +77,11 @@ impl Containers {
         let container = self.find(reference)?;
         let outcome = {
             let _operation = container.lock().await;
-            self.start_locked(&container, false).await
+            if container.state().phase == Phase::Restarting {
+                // It will run, which is what is asked for.
+                return Err(ContainerError::NotModified);
+            }
+            self.start_locked(&container, StartCause::Caller).await
         };
         let has_failed = !matches!(outcome, Ok(()) | Err(ContainerError::NotModified));
         if has_failed && container.record().host_config.auto_remove {
@@ -80,23 +95,23 @@ impl Containers {
     pub(crate) async fn start_locked(
         &self,
         container: &Arc<Container>,
-        is_restart: bool,
+        cause: StartCause,
     ) -> Result<(), ContainerError> {
         check_startable(container)?;
         let began = Instant::now();
         let launched = match self.launch(container).await {
             Ok(launched) => launched,
             Err(error) => {
-                self.note_failed_start(container, &error);
+                self.note_failed_start(container, &error, cause);
                 return Err(error);
             }
         };
         let pid = launched.pid;
         let mut watch = Stopwatch::start(&container.id);
-        if let Err(error) = self.note_start(container, pid, is_restart) {
+        if let Err(error) = self.note_start(container, pid, cause) {
             // What cannot be written down must not run: nobody would know of it after a crash.
             self.undo_launch(container, launched).await;
-            self.note_failed_start(container, &error);
+            self.note_failed_start(container, &error, cause);
             return Err(error);
         }
         watch.lap("start: row");
@@ -109,12 +124,14 @@ impl Containers {
         &self,
         container: &Container,
         pid: i32,
-        is_restart: bool,
+        cause: StartCause,
     ) -> Result<(), ContainerError> {
         let started = Transition::Started { pid, at_nanos: now_nanos() };
         let check = self.check(container);
         self.change_state(container, |state| {
-            state.restart_count = if is_restart { state.restart_count + 1 } else { 0 };
+            if cause == StartCause::Caller {
+                state.forget_restarts();
+            }
             state.apply(started)?;
             state.restart_health(check.as_ref());
             Ok(())
@@ -129,8 +146,10 @@ impl Containers {
             live.execs.clear();
             std::mem::take(&mut live.pending)
         };
-        container.announce(false);
+        self.publish_arrival(container);
+        self.tell_linking(container);
         self.publish(container, "start", BTreeMap::new());
+        container.announce(false);
         self.supervise(container, launched.events);
         self.monitor_health(container);
         if !late.is_empty() {
@@ -158,14 +177,29 @@ impl Containers {
         self.abandon(&container.record(), &launched.shim).await;
     }
 
-    fn note_failed_start(&self, container: &Arc<Container>, error: &ContainerError) {
+    /// A start that failed under a restart policy is an attempt, not the end.
+    fn note_failed_start(
+        &self,
+        container: &Arc<Container>,
+        error: &ContainerError,
+        cause: StartCause,
+    ) {
         let exit_code = match error {
             ContainerError::StartFailed { exit_code, .. } => *exit_code,
             _ => 128,
         };
         container.live().pending.clear();
-        let failed = Transition::StartFailed { exit_code, error: types::error::chain(error) };
-        if let Err(error) = self.transition(container, failed) {
+        let (error, policy) = (types::error::chain(error), self.policy(container));
+        let noted = self.change_state(container, |state| {
+            state.apply(Transition::StartFailed { exit_code, error: error.clone() })?;
+            if cause == StartCause::Policy && policy.wants_restart(state) {
+                let reason = format!("start failed: {error}");
+                state.apply(Transition::RestartPending { reason })?;
+            }
+            Ok(())
+        });
+        container.announce(false);
+        if let Err(error) = noted {
             tracing::error!(container.id = %container.id, error = %types::error::chain(&error), "cannot note a failed start");
         }
     }
@@ -214,14 +248,10 @@ impl Containers {
         request: &mut Option<StartRequest>,
     ) -> Result<(i32, Option<Endpoint>), ContainerError> {
         let address = network.endpoint.as_ref().map(|endpoint| endpoint.ip);
-        let gateway = self.inner.services.networks.host_gateway();
-        host_files::write_hosts(record, &self.data_dir(&record.id), address, gateway)?;
-        let mut namespaces = BTreeMap::new();
+        self.write_hosts_of(record, address)?;
+        let mut namespaces = self.joined_namespaces(record)?;
         if let Some(namespace) = network.namespace {
             namespaces.insert("net".to_owned(), namespace);
-        }
-        if let Some(pid) = self.joined_pid_namespace(record)? {
-            namespaces.insert("pid".to_owned(), pid);
         }
         let attachments = std::mem::take(&mut container.live().pending);
         let request = request.take().expect("prepared just above");
@@ -234,6 +264,9 @@ impl Containers {
 
     /// Undoes what a failed start has made; every step is tried.
     async fn abandon(&self, record: &Record, shim: &Shim) {
+        if let Err(error) = self.release_host_mounts(&record.id) {
+            tracing::warn!(container.id = %record.id, error = %types::error::chain(&error), "cannot release its mounts");
+        }
         if let Err(error) = self.disconnect(&record.id).await {
             tracing::warn!(container.id = %record.id, error = %types::error::chain(&error), "cannot disconnect");
         }
@@ -271,20 +304,22 @@ impl Containers {
                 Ok(Network { namespace: Some(networks.sandbox()?), endpoint: None })
             }
             NetworkMode::Container(other) => {
-                let namespace = self.namespace_of(&other, "net")?;
+                let namespace = self.network_namespace_of(&other)?;
                 Ok(Network { namespace: Some(namespace), endpoint: None })
             }
             NetworkMode::Named(name) => {
                 let sandbox = networks.sandbox()?;
-                let endpoint = networks.connect(&ConnectRequest {
-                    container: &record.id,
-                    name: record.name.as_str(),
-                    sandbox: sandbox.as_fd(),
-                    network: &name,
-                    address: requested_ip(record, &name)?,
-                    mac: requested_mac(record, &name)?,
-                    ports: &crate::port_request::parse(record)?,
-                })?;
+                let endpoint = networks
+                    .connect(&ConnectRequest {
+                        container: &record.id,
+                        name: record.name.as_str(),
+                        sandbox: sandbox.as_fd(),
+                        network: &name,
+                        address: requested_ip(record, &name)?,
+                        mac: requested_mac(record, &name)?,
+                        ports: &crate::port_request::parse(record)?,
+                    })
+                    .map_err(ContainerError::NotConnected)?;
                 Ok(Network { namespace: Some(sandbox), endpoint: Some(endpoint) })
             }
         }
@@ -297,32 +332,6 @@ impl Containers {
             .await
             .map_err(|error| ContainerError::Shim(error.to_string()))??;
         Ok(())
-    }
-
-    /// A namespace of another running container.
-    fn namespace_of(&self, reference: &str, kind: &str) -> Result<OwnedFd, ContainerError> {
-        let other = self.find(reference)?;
-        let pid = other.state().pid;
-        if pid == 0 {
-            return Err(ContainerError::Conflict(format!(
-                "cannot join namespace of a non running container: container {} is {}",
-                other.record().name,
-                other.state().phase.as_str()
-            )));
-        }
-        let path = PathBuf::from(format!("/proc/{pid}/ns/{kind}"));
-        std::fs::File::open(&path).map(OwnedFd::from).map_err(|source| ContainerError::File {
-            action: "open",
-            path,
-            source,
-        })
-    }
-
-    fn joined_pid_namespace(&self, record: &Record) -> Result<Option<OwnedFd>, ContainerError> {
-        match record.host_config.pid_mode.strip_prefix("container:") {
-            Some(reference) => self.namespace_of(reference, "pid").map(Some),
-            None => Ok(None),
-        }
     }
 
     /// Everything that needs no network, on a blocking thread.
@@ -353,7 +362,11 @@ impl Containers {
         crate::settings::make_dir(&bundle, 0o700)?;
         Ok(StartRequest {
             id: record.id.clone(),
-            spec: self.spec(record)?,
+            spec: self.spec(
+                record,
+                self.ready_shared_memory(record)?,
+                self.mount_subpaths(record)?,
+            )?,
             rootfs,
             seccomp_bpf: self.seccomp_filter(record)?,
             namespaces: BTreeMap::new(),
@@ -392,15 +405,16 @@ impl Containers {
         record: &Record,
     ) -> Result<Option<PathBuf>, ContainerError> {
         let host = &record.host_config;
-        if host.privileged {
-            return Ok(None);
-        }
         let options =
             spec::security::Options::parse(host.security_opt.as_deref().unwrap_or_default())?;
+        // A policy that was asked for by name holds for a privileged container too.
+        if host.privileged && !matches!(options.seccomp, SeccompChoice::Custom(_)) {
+            return Ok(None);
+        }
         let capabilities = spec::capability::effective(
             host.cap_add.as_deref().unwrap_or_default(),
             host.cap_drop.as_deref().unwrap_or_default(),
-            false,
+            host.privileged,
         )?;
         self.inner.seccomp.filter(&options.seccomp, &capabilities)
     }
@@ -426,7 +440,12 @@ impl Containers {
         self.inner.accounts.get(&record.image, &rootfs).map_err(failed)
     }
 
-    fn spec(&self, record: &Record) -> Result<Spec, ContainerError> {
+    fn spec(
+        &self,
+        record: &Record,
+        shm: SharedMemory,
+        subpaths: Subpaths,
+    ) -> Result<Spec, ContainerError> {
         let dir = self.data_dir(&record.id);
         let files = host_files::locate(record, &dir);
         let mut spec = spec::build(&Inputs {
@@ -440,8 +459,17 @@ impl Containers {
             cgroup_path: self.cgroup_path(record),
             is_cgroup_v2: crate::cgroup_mode::is_v2_only(),
             namespaces: namespace_plan(record),
+            shm,
+            subpaths,
         })?;
         self.apply_defaults(&mut spec, record);
+        if let Some(process) = spec.process.as_mut() {
+            let links = self.link_environment(record)?;
+            // What the caller says of a variable stands.
+            let name = |entry: &str| entry.split('=').next().unwrap_or_default().to_owned();
+            let known: Vec<String> = process.env.iter().map(|entry| name(entry)).collect();
+            process.env.extend(links.into_iter().filter(|entry| !known.contains(&name(entry))));
+        }
         Ok(spec)
     }
 
@@ -459,7 +487,7 @@ impl Containers {
 
     /// The process of init, as the model for an exec's.
     pub(crate) fn init_process(&self, record: &Record) -> Result<Process, ContainerError> {
-        Ok(self.spec(record)?.process.unwrap_or_default())
+        Ok(self.spec(record, SharedMemory::Own, Subpaths::new())?.process.unwrap_or_default())
     }
 }
 

@@ -70,8 +70,19 @@ pub struct State {
     pub started_at_nanos: Option<i64>,
     /// Nanoseconds since the Unix epoch; `None` before the first exit.
     pub finished_at_nanos: Option<i64>,
-    /// Starts by the restart policy since the last start by a caller.
+    /// Restarts that the restart policy decided on since the last start by a caller.
     pub restart_count: u32,
+    /// How many of them followed each other without a run that was long enough to trust it; the
+    /// wait before a restart grows with it.
+    #[serde(default)]
+    pub backoff: u32,
+    /// Why it was, or is about to be, started again; empty after a start by a caller.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub restart_reason: String,
+    /// When it was restarted for its health: nanoseconds since the Unix epoch, oldest first, as
+    /// far back as the budget looks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub health_restarts: Vec<i64>,
     /// Whether a caller stopped it, which ends `unless-stopped` and `always` until a start.
     pub is_manually_stopped: bool,
     /// Whether the removal that has begun takes the anonymous volumes too.
@@ -124,7 +135,10 @@ pub enum Transition {
     /// Init has ended.
     Exited(ExitRecord),
     /// The restart policy will start it again.
-    RestartPending,
+    RestartPending {
+        /// For people.
+        reason: String,
+    },
     /// The restart policy gave up or was told to.
     RestartCancelled,
     /// Removal has begun.
@@ -157,6 +171,9 @@ impl Default for State {
             started_at_nanos: None,
             finished_at_nanos: None,
             restart_count: 0,
+            backoff: 0,
+            restart_reason: String::new(),
+            health_restarts: Vec::new(),
             is_manually_stopped: false,
             removes_volumes: false,
             health: None,
@@ -169,6 +186,14 @@ impl State {
     #[must_use]
     pub fn is_running(&self) -> bool {
         matches!(self.phase, Phase::Running | Phase::Paused)
+    }
+
+    /// At a start that no policy decided on: nothing is held against it.
+    pub fn forget_restarts(&mut self) {
+        self.restart_count = 0;
+        self.backoff = 0;
+        self.restart_reason.clear();
+        self.health_restarts.clear();
     }
 
     /// The only place that changes a phase.
@@ -185,7 +210,7 @@ impl State {
             (Running, Transition::Paused) => Paused,
             (Paused, Transition::Resumed) => Running,
             (Running | Paused, Transition::Exited(_)) => Exited,
-            (Exited | Created, Transition::RestartPending) => Restarting,
+            (Exited | Created, Transition::RestartPending { .. }) => Restarting,
             (Restarting, Transition::RestartCancelled) => Exited,
             (Created | Exited | Restarting | Removing | Dead, Transition::RemovalBegun) => Removing,
             (Removing, Transition::RemovalFailed { .. }) => Dead,
@@ -226,12 +251,14 @@ impl State {
                 self.oom_killed = record.oom_killed;
                 self.finished_at_nanos = Some(record.finished_at_nanos);
             }
+            Transition::RestartPending { reason } => {
+                self.restart_count = self.restart_count.saturating_add(1);
+                self.backoff = self.backoff.saturating_add(1);
+                self.restart_reason = reason;
+            }
             Transition::RemovalFailed { error } => self.error = error,
             Transition::Paused => self.suspend_health(),
-            Transition::Resumed
-            | Transition::RestartPending
-            | Transition::RestartCancelled
-            | Transition::RemovalBegun => {}
+            Transition::Resumed | Transition::RestartCancelled | Transition::RemovalBegun => {}
         }
     }
 }
@@ -258,7 +285,8 @@ mod tests {
         state.apply(Transition::Resumed).unwrap();
         state.apply(exit(3)).unwrap();
         assert_eq!((state.phase, state.pid, state.exit_code), (Phase::Exited, 0, 3));
-        state.apply(Transition::RestartPending).unwrap();
+        state.apply(Transition::RestartPending { reason: "exit code 3".into() }).unwrap();
+        assert_eq!((state.restart_count, state.restart_reason.as_str()), (1, "exit code 3"));
         state.apply(Transition::Started { pid: 8, at_nanos: 3 }).unwrap();
         assert_eq!(state.exit_code, 0);
     }

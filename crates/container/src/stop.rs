@@ -1,11 +1,16 @@
 //! Stop, kill, restart, pause.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use crate::{
     ContainerError, Containers,
     container::Container,
     signal,
+    start::StartCause,
     start_failure::shim_error,
     state::{Phase, Transition},
 };
@@ -43,26 +48,52 @@ impl Containers {
         match container.state().phase {
             Phase::Running | Phase::Paused => {}
             Phase::Restarting => {
-                self.change_state(container, |state| {
-                    state.is_manually_stopped = true;
-                    Ok(state.apply(Transition::RestartCancelled)?)
-                })?;
-                container.announce(false);
+                self.cancel_restart(container)?;
+                self.publish(container, "stop", BTreeMap::new());
                 return Ok(());
             }
             _ => return Err(ContainerError::NotModified),
         }
-        self.change_state(container, |state| {
-            state.is_manually_stopped = true;
-            Ok(())
-        })?;
+        self.note_stop(container)?;
         self.end_init(container, options).await?;
+        self.end_restarts(container)?;
         self.publish(container, "stop", BTreeMap::new());
         Ok(())
     }
 
+    /// Ends what the restart policy wants, for a container that waits for its restart.
+    fn cancel_restart(&self, container: &Arc<Container>) -> Result<(), ContainerError> {
+        self.change_state(container, |state| {
+            state.is_manually_stopped = true;
+            Ok(state.apply(Transition::RestartCancelled)?)
+        })?;
+        container.announce(false);
+        Ok(())
+    }
+
+    /// An end that came a moment before the stop was decided on without knowing of it.
+    fn end_restarts(&self, container: &Arc<Container>) -> Result<(), ContainerError> {
+        let is_stopping = self.inner.is_stopping.load(Ordering::SeqCst);
+        if container.state().phase == Phase::Restarting && !is_stopping {
+            self.cancel_restart(container)?;
+        }
+        Ok(())
+    }
+
+    /// Ends what the restart policy wants, unless it is the engine that stops: then the policy
+    /// holds at its next start.
+    pub(crate) fn note_stop(&self, container: &Container) -> Result<(), ContainerError> {
+        if self.inner.is_stopping.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        self.change_state(container, |state| {
+            state.is_manually_stopped = true;
+            Ok(())
+        })
+    }
+
     /// Makes init end, one way or the other.
-    async fn end_init(
+    pub(crate) async fn end_init(
         &self,
         container: &Arc<Container>,
         options: StopOptions,
@@ -132,19 +163,24 @@ impl Containers {
         let number = number.unwrap_or(signal::KILL);
         let not_running =
             || ContainerError::Conflict(format!("container {} is not running", container.id));
+        if container.state().phase == Phase::Restarting {
+            let _operation = container.lock().await;
+            if container.state().phase == Phase::Restarting {
+                // There is no process to be told.
+                return self.cancel_restart(&container);
+            }
+        }
         if !container.state().is_running() {
             return Err(not_running());
         }
         let stop_signal = signal::parse_or_default(&container.record().config.stop_signal)?;
         if number == signal::KILL || number == stop_signal {
-            self.change_state(&container, |state| {
-                state.is_manually_stopped = true;
-                Ok(())
-            })?;
+            self.note_stop(&container)?;
         }
         if number == signal::KILL {
             // Without the lock: a stop that waits for init to end holds it, and this ends the wait.
             self.kill_init(&container).await?;
+            self.end_restarts(&container)?;
         } else {
             let shim = container.shim().ok_or_else(not_running)?;
             shim.signal(None, number).await.map_err(|error| shim_error(error, ""))?;
@@ -162,6 +198,7 @@ impl Containers {
     /// Stops every container that runs, side by side, for an engine that takes them along.
     /// `timeout_seconds` bounds each stop; failures are logged.
     pub async fn stop_all(&self, timeout_seconds: i64) {
+        self.inner.is_stopping.store(true, Ordering::SeqCst);
         let stops = self.all().into_iter().filter(|c| c.state().is_running()).map(|container| {
             let service = self.clone();
             async move {
@@ -192,7 +229,7 @@ impl Containers {
             Ok(()) | Err(ContainerError::NotModified) => {}
             Err(error) => return Err(error),
         }
-        self.start_locked(&container, false).await?;
+        self.start_locked(&container, StartCause::Caller).await?;
         self.publish(&container, "restart", BTreeMap::new());
         Ok(())
     }
@@ -209,6 +246,12 @@ impl Containers {
             Phase::Paused => {
                 return Err(ContainerError::Conflict(format!(
                     "container {} is already paused",
+                    container.id
+                )));
+            }
+            Phase::Restarting => {
+                return Err(ContainerError::Conflict(format!(
+                    "Container {} is restarting, wait until the container is running",
                     container.id
                 )));
             }

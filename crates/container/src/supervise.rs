@@ -1,6 +1,9 @@
 //! What happens when init ends: one task per running container.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+};
 
 use shim_client::{Events, ShimEvent, read_exit_record};
 use shim_protocol::ExitRecord;
@@ -11,7 +14,7 @@ use crate::{
     clock::now_nanos,
     container::Container,
     phase::Stopwatch,
-    restart::{self, Policy},
+    restart,
     state::{Phase, State, Transition},
 };
 
@@ -125,6 +128,9 @@ impl Containers {
         if let Err(error) = self.disconnect(&container.id).await {
             tracing::warn!(container.id = %container.id, error = %types::error::chain(&error), "cannot disconnect");
         }
+        if let Err(error) = self.release_host_mounts(&container.id) {
+            tracing::warn!(container.id = %container.id, error = %types::error::chain(&error), "cannot release its mounts");
+        }
         watch.lap("end: network");
         let shim = {
             let mut live = container.live();
@@ -154,6 +160,7 @@ impl Containers {
             tracing::debug!(?noted, "noted in memory only");
         }
         watch.lap("end: row");
+        self.publish_departure(container);
         let seconds = (finished - started).max(0) / 1_000_000_000;
         let attributes = BTreeMap::from([
             ("exitCode".to_owned(), exit_code.to_string()),
@@ -167,18 +174,23 @@ impl Containers {
     /// The exit, and at once the decision to restart, so that no one sees a gap between.
     fn end_run(&self, container: &Container, end: &End) -> Result<(), ContainerError> {
         let record = &end.record;
-        let host = container.record().host_config.clone();
-        let policy = Policy::parse(&host.restart_policy, host.auto_remove)?;
+        let policy = self.policy(container);
+        let planned = container.live().planned_restart.take();
         let started = container.state().started_at_nanos.unwrap_or_default();
-        let is_settled = restart::is_settled(started, record.finished_at_nanos);
+        let is_trusted = restart::is_settled(started, record.finished_at_nanos)
+            && (planned.is_none() || container.state().was_healthy());
+        let is_stopping = self.inner.is_stopping.load(Ordering::SeqCst);
         let apply = |state: &mut State| {
             state.apply(Transition::Exited(record.clone()))?;
             end.error.clone_into(&mut state.error);
-            if is_settled && policy != Policy::No && !matches!(policy, Policy::OnFailure { .. }) {
-                state.restart_count = 0;
+            if is_trusted {
+                state.backoff = 0;
             }
-            if policy.wants_restart(state) {
-                state.apply(Transition::RestartPending)?;
+            let reason = planned.clone().filter(|_| !state.is_manually_stopped).or_else(|| {
+                policy.wants_restart(state).then(|| format!("exit code {}", record.exit_code))
+            });
+            if let Some(reason) = reason.filter(|_| !is_stopping) {
+                state.apply(Transition::RestartPending { reason })?;
             }
             Ok(())
         };
@@ -192,61 +204,14 @@ impl Containers {
     }
 
     async fn after_exit(&self, container: &Arc<Container>) {
-        let state = container.state();
-        if state.phase == Phase::Restarting {
-            self.restart_later(container, restart::delay(state.restart_count));
+        if container.state().phase == Phase::Restarting {
+            self.restart_after_backoff(container);
             return;
         }
         if container.record().host_config.auto_remove {
             let outcome = self.auto_remove(container).await;
             if let Err(error) = outcome {
                 tracing::error!(container.id = %container.id, error = %types::error::chain(&error), "cannot remove an ended container");
-            }
-        }
-    }
-
-    /// Starts a container again after a wait, unless a caller decided otherwise meanwhile.
-    pub(crate) fn restart_later(&self, container: &Arc<Container>, delay: std::time::Duration) {
-        let (service, container) = (self.clone(), Arc::clone(container));
-        tokio::spawn(async move {
-            let mut watch = container.watch();
-            let has_changed = watch.wait_for(|p| p.phase != Phase::Restarting || p.is_removed);
-            if tokio::time::timeout(delay, has_changed).await.is_ok() {
-                return;
-            }
-            let _operation = container.lock().await;
-            if container.state().phase != Phase::Restarting {
-                return;
-            }
-            // The failure is in the container's state, where Docker's clients look for it.
-            if let Err(error) = service.start_locked(&container, true).await {
-                tracing::warn!(container.id = %container.id, error = %types::error::chain(&error), "restart failed");
-                service.retry_start(&container);
-            }
-        });
-    }
-
-    /// A start that failed under a restart policy is an attempt, not the end.
-    fn retry_start(&self, container: &Arc<Container>) {
-        let pending = self.change_state(container, |state| {
-            state.restart_count += 1;
-            Ok(state.apply(Transition::RestartPending)?)
-        });
-        match pending {
-            Ok(()) => {
-                container.announce(false);
-                let host = container.record().host_config.clone();
-                let policy = Policy::parse(&host.restart_policy, host.auto_remove);
-                let state = container.state();
-                if policy.is_ok_and(|policy| policy.wants_restart(&state)) {
-                    self.restart_later(container, restart::delay(state.restart_count));
-                } else if let Err(error) = self.transition(container, Transition::RestartCancelled)
-                {
-                    tracing::error!(container.id = %container.id, error = %types::error::chain(&error), "cannot give up");
-                }
-            }
-            Err(error) => {
-                tracing::error!(container.id = %container.id, error = %types::error::chain(&error), "cannot plan a restart");
             }
         }
     }

@@ -35,7 +35,9 @@ impl Containers {
                 String::from_utf8_lossy(&output.stderr).trim()
             )));
         }
-        parse(&String::from_utf8_lossy(&output.stdout), &pids)
+        let top = parse(&String::from_utf8_lossy(&output.stdout), &pids)?;
+        self.publish_plain(&container, "top");
+        Ok(top)
     }
 }
 

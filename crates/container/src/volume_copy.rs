@@ -9,6 +9,7 @@ use types::RootFilesystem;
 
 use crate::{
     ContainerError,
+    host_mount::open_subpath,
     record::{MountSource, Record},
     root_view::{self, RootView},
 };
@@ -23,15 +24,12 @@ pub fn fill(record: &Record, rootfs: &RootFilesystem) -> Result<(), ContainerErr
         let MountSource::Volume { path, copy_up: true, subpath, .. } = &plan.source else {
             continue;
         };
-        if !subpath.is_empty() {
-            continue;
-        }
         let failed = |source: io::Error| ContainerError::File {
             action: "copy the image's content into",
             path: path.clone(),
             source,
         };
-        let target = open_dir(path).map_err(failed)?;
+        let Some(target) = open_dir(path, subpath)? else { continue };
         if !root_view::is_empty(&target).map_err(failed)? {
             continue;
         }
@@ -47,8 +45,25 @@ pub fn fill(record: &Record, rootfs: &RootFilesystem) -> Result<(), ContainerErr
     Ok(())
 }
 
-fn open_dir(path: &Path) -> io::Result<std::os::fd::OwnedFd> {
-    use rustix::fs::{Mode, OFlags};
+/// The directory that is to be filled; a file at a volume's subpath is none.
+fn open_dir(volume: &Path, subpath: &str) -> Result<Option<std::os::fd::OwnedFd>, ContainerError> {
+    use rustix::{
+        fs::{Mode, OFlags},
+        io::Errno,
+    };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    Ok(rustix::fs::open(path, flags, Mode::empty())?)
+    let opened = if subpath.is_empty() {
+        rustix::fs::open(volume, flags, Mode::empty())
+    } else {
+        let place = open_subpath(volume, subpath)?;
+        rustix::fs::openat(&place, c".", flags, Mode::empty())
+    };
+    match opened {
+        Err(Errno::NOTDIR) => Ok(None),
+        opened => opened.map(Some).map_err(|error| ContainerError::File {
+            action: "open",
+            path: volume.join(subpath),
+            source: error.into(),
+        }),
+    }
 }

@@ -9,7 +9,8 @@ use crate::{ContainerError, Containers, container::Progress, state::Phase};
 /// What is waited for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum WaitCondition {
-    /// That it does not run; holds at once when it does not.
+    /// That it does not run; holds at once when it does not, and at each end of a container that
+    /// its policy restarts.
     #[default]
     NotRunning,
     /// Its next end.
@@ -44,17 +45,24 @@ impl Containers {
         Ok(async move {
             let is_reached = |progress: &Progress| match condition {
                 _ if progress.is_removed => true,
+                // An end is an end, even if a restart policy makes it a short one.
                 WaitCondition::NotRunning => {
-                    !matches!(progress.phase, Phase::Running | Phase::Paused | Phase::Restarting)
+                    progress.exits > exits
+                        || !matches!(
+                            progress.phase,
+                            Phase::Running | Phase::Paused | Phase::Restarting
+                        )
                 }
                 WaitCondition::NextExit => progress.exits > exits,
                 WaitCondition::Removed => progress.phase == Phase::Dead,
             };
             // The sender lives in the container, which is held here.
-            let _ = watch.wait_for(is_reached).await;
+            let reached = watch.wait_for(is_reached).await.map(|progress| *progress).ok();
             let state = container.state();
             let error = if state.phase == Phase::Dead { state.error } else { String::new() };
-            Waited { exit_code: state.exit_code, error }
+            // The container may be running again by now.
+            let ended = reached.filter(|progress| progress.exits > exits);
+            Waited { exit_code: ended.map_or(state.exit_code, |p| p.last_exit_code), error }
         })
     }
 }

@@ -215,6 +215,8 @@ document! {
         /// RFC 3339 with nanoseconds; year 1 is never.
         #[serde(serialize_with = "crate::null::time")]
         pub finished_at: String = "FinishedAt",
+        /// Why the engine started it again, if it did. Gantry's own.
+        pub restart_reason: String = "RestartReason" unless "unset",
         /// If it has a health check.
         pub health: Option<Health> = "Health" unless "unset",
     }

@@ -63,10 +63,13 @@ pub fn json_lines<T: Serialize + 'static>(
 /// The stream's first item, if that is one.
 pub async fn progress(mut items: ProgressStream) -> Answer<Response> {
     let first = items.next().await.transpose()?;
-    let lines = stream::iter(first.map(Ok))
-        .chain(items)
-        .map(|item| line(&item.unwrap_or_else(|error| failure(&error)), b"\r\n"));
-    Ok(([(header::CONTENT_TYPE, JSON)], Body::from_stream(lines)).into_response())
+    Ok(told(stream::iter(first.map(Ok)).chain(items).boxed()))
+}
+
+/// Progress whose failures are lines of it, the first one too: `load` has always answered so.
+pub fn told(items: ProgressStream) -> Response {
+    let lines = items.map(|item| line(&item.unwrap_or_else(|error| failure(&error)), b"\r\n"));
+    ([(header::CONTENT_TYPE, JSON)], Body::from_stream(lines)).into_response()
 }
 
 fn failure(error: &ApiError) -> ProgressMessage {

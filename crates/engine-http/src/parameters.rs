@@ -185,22 +185,40 @@ fn document(text: &str) -> Result<Platform, ApiError> {
     }
 }
 
+/// Architectures that a platform of one word may name.
+const ARCHITECTURES: &[&str] = &[
+    "386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle", "ppc64",
+    "ppc64le", "riscv64", "s390x", "sparc64", "wasm",
+];
+
 fn platform_path(text: &str) -> Result<Platform, ApiError> {
     let is_word = |part: &&str| {
         !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-()".contains(&b))
     };
     let parts: Vec<&str> = text.split('/').collect();
     if parts.len() > 3 || !parts.iter().all(is_word) {
-        return Err(ApiError::invalid(format!("{text:?} is an invalid component of a platform")));
+        let bad = parts.iter().find(|part| !is_word(part)).unwrap_or(&text);
+        return Err(ApiError::invalid(format!(
+            "{bad:?} is an invalid OS component of {text:?}: platform specifier component must \
+             match \"^[A-Za-z0-9_.-]+$\""
+        )));
     }
+    let is_arch = |word: &str| ARCHITECTURES.contains(&architecture(word));
     let lower = |part: &&str| part.to_ascii_lowercase();
-    let is_os = |part: &str| matches!(part, "linux" | "windows" | "freebsd" | "darwin" | "wasip1");
+    let is_os = |part: &str| {
+        matches!(part, "linux" | "windows" | "freebsd" | "darwin" | "macos" | "wasip1")
+    };
     let part = |index: usize| parts.get(index).map(lower).unwrap_or_default();
     let host = || architecture(std::env::consts::ARCH).to_owned();
     Ok(match parts.len() {
         // One word is either an operating system or an architecture of the host's one.
         1 if is_os(&part(0)) => {
             Platform { os: part(0), architecture: host(), ..Platform::default() }
+        }
+        1 if !is_arch(&part(0)) => {
+            return Err(ApiError::invalid(format!(
+                "{text:?}: unknown operating system or architecture"
+            )));
         }
         1 => Platform {
             os: "linux".to_owned(),
@@ -235,8 +253,9 @@ impl<S: Send + Sync> FromRequestParts<S> for ObjectName {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
-        let name = axum::extract::Path::<String>::from_request_parts(parts, state).await;
-        let name = name.map(|axum::extract::Path(name)| name).unwrap_or_default();
+        // Two parts are the name that a link gives: `PARENT/ALIAS`.
+        let path = axum::extract::Path::<Vec<String>>::from_request_parts(parts, state).await;
+        let name = path.map(|axum::extract::Path(parts)| parts.join("/")).unwrap_or_default();
         Ok(Self(name.trim_start_matches('/').to_owned()))
     }
 }
@@ -301,6 +320,8 @@ mod tests {
         assert_eq!(path("linux/arm/v7"), triple("linux", "arm", "v7"));
         assert_eq!(path("a/b/c/d"), None);
         assert_eq!(path("linux//x"), None);
+        assert_eq!(path("nintendo64"), None);
+        assert_eq!(path("   "), None);
         assert!(document(r#"{"os":"linux","architecture":"arm"}"#).is_ok());
         assert!(document(r#"{"os":"linux"}"#).is_err());
         assert!(document("{").is_err());

@@ -99,9 +99,11 @@ async fn create_reads_any_case_and_refuses_what_is_no_document() {
     assert!(call.contains(r#"network_mode: "bridge""#), "{call}");
 
     let empty = fixture.ask("POST", "/containers/create", "").await;
-    assert_eq!(empty.message(), "config cannot be empty in order to create a container");
+    assert_eq!(empty.message(), "invalid JSON: EOF");
     let broken = fixture.ask("POST", "/containers/create", "{").await;
-    assert!(broken.message().starts_with("invalid JSON: "), "{broken:?}");
+    assert_eq!(broken.message(), "invalid JSON: unexpected EOF");
+    let more = fixture.ask("POST", "/containers/create", r#"{"Image":"a"} more"#).await;
+    assert_eq!(more.message(), "unexpected content after JSON");
     let typed = fixture
         .exchange("POST /containers/create HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}")
         .await;
@@ -280,4 +282,14 @@ async fn a_stop_ends_idle_connections_and_removes_the_socket() {
     fixture.task.await.unwrap();
     assert_eq!(idle.read(&mut [0; 1]).await.unwrap_or(0), 0);
     assert!(!fixture.directory.path().join("api.sock").exists());
+}
+
+#[tokio::test]
+async fn a_load_that_fails_says_so_in_its_stream() {
+    let fixture = Fixture::start().await;
+    let loaded = fixture.ask("POST", "/images/load", "x").await;
+    assert!(loaded.body.contains("Loaded"), "{loaded:?}");
+    let failed = fixture.ask("POST", "/images/load?quiet=0", "x").await;
+    assert_eq!(failed.status, 200);
+    assert!(failed.body.contains(r#""error":"no archive""#), "{failed:?}");
 }

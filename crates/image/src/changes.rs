@@ -1,6 +1,6 @@
 //! `--change`: the Dockerfile instructions that edit a configuration.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use oci::image::{Empty, ExecutionConfig};
 
@@ -36,6 +36,13 @@ pub(crate) fn apply(config: &mut ExecutionConfig, changes: &[String]) -> Result<
         }
         let (word, rest) = change.split_once(char::is_whitespace).unwrap_or((change, ""));
         let (word, rest) = (word.to_uppercase(), rest.trim());
+        let rest = match word.as_str() {
+            "ENV" | "LABEL" | "EXPOSE" | "USER" | "VOLUME" | "WORKDIR" | "STOPSIGNAL" => {
+                Cow::Owned(expand(rest, config.env.as_deref().unwrap_or_default()))
+            }
+            _ => Cow::Borrowed(rest),
+        };
+        let rest = &*rest;
         if rest.is_empty() && !matches!(word.as_str(), "CMD" | "ENTRYPOINT") {
             return Err(ChangeError::NoArgument(word));
         }
@@ -130,6 +137,50 @@ fn pairs(instruction: &'static str, text: &str) -> Result<Vec<(String, String)>,
             _ => Err(bad(instruction, word)),
         })
         .collect()
+}
+
+/// Puts the values of variables in: `$NAME`, `${NAME}`, `${NAME:-default}`, `${NAME:+instead}`.
+/// Single quotes and a backslash keep a dollar sign as it is.
+fn expand(text: &str, env: &[String]) -> String {
+    let value = |name: &str| {
+        env.iter().find_map(|entry| Some(entry.split_once('=')?).filter(|(n, _)| *n == name))
+    };
+    let value = |name: &str| value(name).map_or("", |(_, value)| value);
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let (mut result, mut rest, mut is_quoted) = (String::new(), text, false);
+    while let Some(c) = rest.chars().next() {
+        let after = &rest[c.len_utf8()..];
+        if c == '\'' {
+            is_quoted = !is_quoted;
+        }
+        if c == '\\' && !is_quoted {
+            let escaped = after.chars().next().map_or(0, char::len_utf8);
+            result.push_str(&rest[..1 + escaped]);
+            rest = &after[escaped..];
+            continue;
+        }
+        if c != '$' || is_quoted {
+            result.push(c);
+            rest = after;
+            continue;
+        }
+        if let Some((inner, tail)) = after.strip_prefix('{').and_then(|a| a.split_once('}')) {
+            let end = inner.find(|c| !is_name(c)).unwrap_or(inner.len());
+            let (found, modifier) = (value(&inner[..end]), &inner[end..]);
+            match modifier.get(..2) {
+                Some(":-") if found.is_empty() => result.push_str(&modifier[2..]),
+                Some(":+") if !found.is_empty() => result.push_str(&modifier[2..]),
+                Some(":+") => {}
+                _ => result.push_str(found),
+            }
+            rest = tail;
+            continue;
+        }
+        let end = after.find(|c| !is_name(c)).unwrap_or(after.len());
+        result.push_str(if end == 0 { "$" } else { value(&after[..end]) });
+        rest = &after[end..];
+    }
+    result
 }
 
 /// Splits at white space outside quotes; quotes and backslashes are taken away.
@@ -248,6 +299,20 @@ mod tests {
         let list: Vec<String> = changes.iter().map(|change| (*change).to_owned()).collect();
         apply(&mut config, &list).unwrap();
         config
+    }
+
+    #[test]
+    fn variables_are_expanded_from_the_configuration() {
+        let env = ["PATH=/bin".to_owned(), "EMPTY=".to_owned()];
+        for (text, expected) in [
+            ("PATH=/usr/bin:$PATH", "PATH=/usr/bin:/bin"),
+            ("A=${PATH}x", "A=/binx"),
+            ("A=${EMPTY:-none} ${PATH:+set} ${EMPTY:+set}", "A=none set "),
+            (r"A=\$PATH '$PATH' $", r"A=\$PATH '$PATH' $"),
+            ("A=$NOSUCH.", "A=."),
+        ] {
+            assert_eq!(expand(text, &env), expected);
+        }
     }
 
     #[test]

@@ -140,7 +140,7 @@ pub enum ImageError {
     },
     /// The image is for another platform than asked.
     #[error(
-        "image with reference {reference} was found but does not provide the specified platform ({wanted}), actual: {actual}"
+        "image with reference {reference} was found but its platform ({actual}) does not match the specified platform ({wanted})"
     )]
     Platform {
         /// Familiar reference.

@@ -65,8 +65,10 @@ impl ImageFilters {
                 "since" => filters.since.clone_from(values),
                 "reference" => filters.references.clone_from(values),
                 "until" => {
+                    // Of several the earliest counts: the image is older than all of them.
                     for value in values {
-                        filters.until_ns = Some(moment(value).ok_or_else(|| invalid(value))?);
+                        let until = moment(value).ok_or_else(|| invalid(value))?;
+                        filters.until_ns = Some(filters.until_ns.map_or(until, |u| u.min(until)));
                     }
                 }
                 other => return Err(FilterError::Name(other.to_owned())),
@@ -133,7 +135,11 @@ impl Bounds {
 
 /// Whether a pattern (Go's `path.Match`) fits the familiar reference or the familiar name.
 pub(crate) fn reference_matches(pattern: &str, reference: &Reference) -> bool {
-    glob(pattern, &reference.familiar()) || glob(pattern, &reference.familiar_name())
+    let name = reference.name();
+    glob(pattern, &reference.familiar())
+        || glob(pattern, &reference.familiar_name())
+        || glob(pattern, &name)
+        || reference.tag().is_some_and(|tag| glob(pattern, &format!("{name}:{tag}")))
 }
 
 /// `*` and `?` do not match a slash; `[a-z]` and `[^a]` are classes; `\` escapes.
@@ -209,6 +215,8 @@ mod tests {
         let reference: Reference = "busybox:1.36".parse().unwrap();
         assert!(reference_matches("busybox", &reference));
         assert!(reference_matches("busybox:1*", &reference));
+        assert!(reference_matches("docker.io/library/busybox", &reference));
+        assert!(reference_matches("docker.io/library/busybox:*", &reference));
         assert!(!reference_matches("library/busybox", &reference));
     }
 
@@ -221,5 +229,7 @@ mod tests {
         assert!(ImageFilters::from_map(&map("color", "red")).is_err());
         assert!(ImageFilters::from_map(&map("until", "24h")).unwrap().until_ns.is_some());
         assert!(ImageFilters::from_map(&map("until", "soon")).is_err());
+        let two = BTreeMap::from([("until".to_owned(), vec!["3".to_owned(), "7".to_owned()])]);
+        assert_eq!(ImageFilters::from_map(&two).unwrap().until_ns, Some(3_000_000_000));
     }
 }

@@ -201,7 +201,8 @@ pub(crate) fn id_prefix(text: &str) -> Option<&str> {
 /// Finds the id that a name or id means.
 pub(crate) fn find(connection: &Connection, name_or_id: &str) -> Result<Digest, ImageError> {
     let is_id = name_or_id.starts_with("sha256:") || name_or_id.len() == 64;
-    if !is_id && let Ok(reference) = name_or_id.parse::<Reference>() {
+    if !is_id {
+        let reference = name_or_id.parse::<Reference>().map_err(ImageError::Reference)?;
         let wanted = match reference.digest() {
             Some(digest) => reference.with_digest(digest.clone()),
             None => reference.with_default_tag(),

@@ -42,6 +42,28 @@ impl Image {
         platform(&self.config)
     }
 
+    /// Whether it can run where `wanted` can.
+    #[must_use]
+    pub fn runs_on(&self, wanted: &Platform) -> bool {
+        distribution::platform_matches(wanted, &self.platform())
+    }
+
+    /// The platform as people write it.
+    #[must_use]
+    pub fn platform_text(&self) -> String {
+        distribution::format_platform(&self.platform())
+    }
+
+    /// The refusal of an image that was named, for a platform that it is not for.
+    #[must_use]
+    pub fn wrong_platform(&self, name: &str, wanted: &Platform) -> ImageError {
+        ImageError::Platform {
+            reference: name.to_owned(),
+            wanted: distribution::format_platform(wanted),
+            actual: self.platform_text(),
+        }
+    }
+
     /// Tags and digests.
     pub fn references(&self) -> impl Iterator<Item = &Reference> {
         self.tags.iter().chain(&self.digests)

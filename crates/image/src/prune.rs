@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use metadata::image as rows;
+use types::Reference;
 
 use crate::{
-    ImageError, ImageFilters, ImageUse, Images, Removed, config, images::Inner, remove::Deletion,
+    Image, ImageError, ImageFilters, ImageUse, Images, Removed, config, images::Inner,
+    remove::Deletion,
 };
 
 /// What a prune removed.
@@ -13,7 +15,7 @@ use crate::{
 pub struct Pruned {
     /// Names, images and layers that went.
     pub removed: Vec<Removed>,
-    /// Disk space that came back: unpacked layers and blobs.
+    /// Disk space that came back: unpacked layers.
     pub reclaimed_bytes: u64,
 }
 
@@ -34,8 +36,8 @@ impl Images {
                 let before = images.disk_usage()?;
                 let removed = inner.prune(&images, filters, usage.as_ref())?;
                 let after = images.disk_usage()?;
-                let total = |usage: crate::DiskUsage| usage.layers_bytes + usage.blobs_bytes;
-                let reclaimed_bytes = total(before).saturating_sub(total(after));
+                // Of layers alone, as the room that images are said to take.
+                let reclaimed_bytes = before.layers_bytes.saturating_sub(after.layers_bytes);
                 Ok(Pruned { removed, reclaimed_bytes })
             })
             .await
@@ -57,7 +59,13 @@ impl Inner {
         let mut removed = Vec::new();
         for image in images.list(&filters)? {
             let is_parent = !self.read(|c| Ok(rows::children(c, &image.id)?))?.is_empty();
-            if is_parent || !usage.containers_using(&image.id).is_empty() {
+            if !usage.containers_using(&image.id).is_empty() {
+                if filters.dangling.is_none() {
+                    self.untag_all_but_last(&image, &mut removed)?;
+                }
+                continue;
+            }
+            if is_parent {
                 continue;
             }
             match self.delete(&image.id, Deletion::of_prune(), usage, &mut removed) {
@@ -68,6 +76,21 @@ impl Inner {
         }
         self.sweep_all(usage)?;
         Ok(removed)
+    }
+
+    /// An image in use keeps one name: of several the last one in order, as in Docker.
+    fn untag_all_but_last(
+        &self,
+        image: &Image,
+        removed: &mut Vec<Removed>,
+    ) -> Result<(), ImageError> {
+        let mut tags: Vec<String> = image.tags.iter().map(Reference::familiar).collect();
+        tags.sort();
+        tags.pop();
+        for tag in tags {
+            self.untag(&tag, &image.id, removed)?;
+        }
+        Ok(())
     }
 
     fn sweep_all(&self, usage: &dyn ImageUse) -> Result<(), ImageError> {

@@ -104,7 +104,7 @@ impl Inner {
     }
 
     /// Removes one name; returns whether the image has none left.
-    fn untag(
+    pub(crate) fn untag(
         &self,
         name: &str,
         id: &Digest,

@@ -12,10 +12,13 @@
 //! - One writer: writes go through one connection behind a mutex; reads have their own.
 //! - Migrations are append-only files `migrations/NNNN_noun.sql`, applied in order, each in one
 //!   transaction; a database of a newer build is refused, never changed.
+//!
+//! Events are the exception: see [`event_log`].
 
 pub mod api_socket;
 pub mod container;
 mod database;
+pub mod event_log;
 pub mod image;
 mod migration;
 pub mod network;

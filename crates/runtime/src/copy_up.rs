@@ -51,7 +51,7 @@ fn copy_directory(from: &OwnedFd, to: BorrowedFd<'_>) -> Result<()> {
 }
 
 fn copy_file(from: &OwnedFd, to: BorrowedFd<'_>, name: &std::ffi::CStr, mode: Mode) -> Result<()> {
-    let read = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let read = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let source = rustix::fs::openat(from, name, read, Mode::empty())?;
     let write = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     let target = rustix::fs::openat(to, name, write, mode)?;

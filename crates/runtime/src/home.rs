@@ -1,16 +1,32 @@
 //! `HOME` for processes whose configuration does not give it.
+//!
+//! The account file is the container's: a pipe or a device in its place is not waited for.
 
-use std::io::{BufRead, BufReader, Read};
+use std::{
+    fs::File,
+    io::{BufRead, BufReader, Read},
+};
+
+use rustix::fs::{FileType, Mode, OFlags};
 
 /// Upper bound of what is read of the container's `/etc/passwd`.
 const MAX_PASSWD_BYTES: u64 = 1 << 20;
 
 /// The home directory that the container's `/etc/passwd` has for `uid`; `/` without an entry.
 pub(crate) fn of(uid: u32) -> String {
-    std::fs::File::open("/etc/passwd")
-        .ok()
-        .and_then(|file| find(file.take(MAX_PASSWD_BYTES), uid))
-        .unwrap_or_else(|| "/".to_owned())
+    open().and_then(|file| find(file.take(MAX_PASSWD_BYTES), uid)).unwrap_or_else(|| "/".to_owned())
+}
+
+/// Looks before it opens: opening alone acts on some devices.
+fn open() -> Option<File> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let place = rustix::fs::open("/etc/passwd", flags, Mode::empty()).ok()?;
+    let stat = rustix::fs::fstat(&place).ok()?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return None;
+    }
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    rustix::fs::open("/etc/passwd", flags, Mode::empty()).ok().map(File::from)
 }
 
 fn find(passwd: impl Read, uid: u32) -> Option<String> {

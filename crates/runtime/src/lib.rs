@@ -40,6 +40,7 @@ mod mount_plan;
 mod namespace;
 mod oci_runtime;
 mod parent;
+mod proc_cover;
 mod process;
 mod renewal;
 mod rootfs;

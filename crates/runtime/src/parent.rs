@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// File system type number of procfs (linux/magic.h).
-const PROC_MAGIC: i64 = 0x9fa0;
+pub(crate) const PROC_MAGIC: i64 = 0x9fa0;
 
 /// The host's procfs, verified to be one.
 pub(crate) fn open_host_proc() -> Result<OwnedFd, RuntimeError> {

@@ -18,6 +18,7 @@ use crate::{
     error::RuntimeError,
     mount_options::Bind,
     mount_plan::{Origin, PlannedMount, RootPlan, new_filesystem},
+    proc_cover,
     renewal::Renewal,
     tree::{self, Tree},
 };
@@ -222,6 +223,7 @@ fn attach_mount(tree: &Tree, mount: &PlannedMount, renewal: &Renewal) -> Result<
                 tree.make_file(&mount.destination)
             }
             .map_err(mount.fail("create mountpoint"))?;
+            proc_cover::check(mount, copy.as_fd(), target.as_fd())?;
             let renewed =
                 renewal.renew(copy.as_fd(), target.as_fd()).map_err(mount.fail("renew"))?;
             let copy = renewed.as_ref().unwrap_or(copy);
@@ -232,6 +234,7 @@ fn attach_mount(tree: &Tree, mount: &PlannedMount, renewal: &Renewal) -> Result<
             let target = directory_for(tree, mount, kind)?;
             let data = filesystem_data(mount, kind, target.as_fd())?;
             let fs = new_filesystem(kind, &mount.source, &data).map_err(mount.fail("create"))?;
+            proc_cover::check(mount, fs.as_fd(), target.as_fd())?;
             if mount.options.copy_up {
                 crate::copy_up::copy(tree, &mount.destination, fs.as_fd())
                     .map_err(mount.fail("copy up"))?;

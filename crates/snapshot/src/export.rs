@@ -20,7 +20,10 @@ use std::{
     },
 };
 
-use rustix::fs::{self, FileType, Mode, OFlags, SeekFrom, Stat};
+use rustix::{
+    fs::{self, FileType, SeekFrom, Stat},
+    io::Errno,
+};
 use sys::xattr::{self, Target};
 
 use crate::{
@@ -249,10 +252,14 @@ impl<W: Write> Export<W> {
     }
 
     fn file(&mut self, source: &Source<'_>) -> Result<(), ArchiveError> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let open = fs::openat(source.dir, source.name, flags, Mode::empty());
-        let open = tree::if_present(open.map_err(io::Error::from));
-        let Some(file) = open.map_err(source.failed("open"))? else {
+        let open = match sys::confine::open_regular_at(source.dir, source.name) {
+            // Something else has its name by now: the file is as gone as without that.
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::LOOP) => {
+                Err(io::ErrorKind::NotFound.into())
+            }
+            other => other,
+        };
+        let Some((file, _)) = tree::if_present(open).map_err(source.failed("open"))? else {
             self.linked.remove(&(source.stat.st_dev, source.stat.st_ino));
             return Ok(());
         };
@@ -339,7 +346,7 @@ fn sparse_map(file: &File, stat: &Stat) -> io::Result<Option<SparseMap>> {
     let mut at = 0;
     while at < size {
         let start = match fs::seek(file, SeekFrom::Data(at)) {
-            Err(rustix::io::Errno::NXIO) => break,
+            Err(Errno::NXIO) => break,
             other => other?.min(size),
         };
         let end = fs::seek(file, SeekFrom::Hole(start))?.min(size);

@@ -11,7 +11,7 @@ use std::{
     ffi::{OsStr, OsString},
     io,
     os::{
-        fd::{AsFd, BorrowedFd, OwnedFd},
+        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
         unix::ffi::OsStrExt,
     },
     path::{Component, Path},
@@ -93,6 +93,14 @@ impl Root {
     pub fn open_parent(&self, path: &Path) -> io::Result<(OwnedFd, OsString)> {
         let (parent, name) = split(path)?;
         Ok((self.open_dir(parent)?, name.to_owned()))
+    }
+
+    /// Opens the regular file `path` below the root for reading; see [`open_regular_at`].
+    ///
+    /// # Errors
+    /// `ELOOP` for anything but a regular file; else what `openat2(2)` says.
+    pub fn open_regular(&self, path: &Path) -> io::Result<(OwnedFd, Stat)> {
+        reopen_regular(self.resolve(path, OFlags::PATH, Mode::empty())?)
     }
 
     /// Makes the directory `path` and whatever is missing above it, and returns it open.
@@ -205,19 +213,46 @@ impl Root {
     fn resolve(&self, path: &Path, flags: OFlags, mode: Mode) -> rustix::io::Result<OwnedFd> {
         let how = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        let mut tries = 0;
-        loop {
-            match fs::openat2(&self.fd, path, flags | OFlags::CLOEXEC, mode, how) {
-                Err(Errno::AGAIN | Errno::INTR) if tries < RETRIES => tries += 1,
-                other => return other,
-            }
-        }
+        open_with_retries(self.fd.as_fd(), path, flags, mode, how)
     }
 }
 
 impl AsFd for Root {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+}
+
+/// Refers to `inner` below `base`, a trusted path; an empty `inner` is `base` itself.
+///
+/// For a part of a volume: whoever writes to the volume chooses the links on the way, so none may
+/// lead out of it. Unlike [`Root`], which takes absolute links as the container's own, this
+/// refuses them: the volume is not the root of anyone.
+///
+/// # Errors
+/// `EXDEV` for a way that leads out; else what `openat2(2)` says.
+pub fn refer_beneath(base: &Path, inner: &Path) -> io::Result<OwnedFd> {
+    let base = fs::open(base, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    if inner.as_os_str().is_empty() {
+        return Ok(base);
+    }
+    let how = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    Ok(open_with_retries(base.as_fd(), inner, OFlags::PATH, Mode::empty(), how)?)
+}
+
+fn open_with_retries(
+    base: BorrowedFd<'_>,
+    path: &Path,
+    flags: OFlags,
+    mode: Mode,
+    how: ResolveFlags,
+) -> rustix::io::Result<OwnedFd> {
+    let mut tries = 0;
+    loop {
+        match fs::openat2(base, path, flags | OFlags::CLOEXEC, mode, how) {
+            Err(Errno::AGAIN | Errno::INTR) if tries < RETRIES => tries += 1,
+            other => return other,
+        }
     }
 }
 
@@ -228,6 +263,49 @@ impl AsFd for Root {
 pub fn mknod_at(dir: BorrowedFd<'_>, name: &OsStr, node: Node, mode: Mode) -> io::Result<()> {
     let (kind, device) = node.parts();
     Ok(fs::mknodat(dir, name, kind, mode, device)?)
+}
+
+/// Changes the mode of `name` in `dir`, never of what a symbolic link there leads to: whoever may
+/// write in the directory may have put one in the place of what was made a moment ago.
+///
+/// # Errors
+/// `ELOOP` for a symbolic link; else what `open(2)` and `chmod(2)` say.
+pub fn chmod_at(dir: BorrowedFd<'_>, name: &OsStr, mode: Mode) -> io::Result<()> {
+    let (place, stat) = refer(dir, name)?;
+    if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
+        return Err(Errno::LOOP.into());
+    }
+    Ok(fs::chmod(magic_link(&place), mode)?)
+}
+
+/// Opens the regular file `name` in `dir` for reading. What was found is what is opened, so that
+/// nothing that takes its place meanwhile is: opening a device or a pipe does something already.
+///
+/// # Errors
+/// `ELOOP` for anything but a regular file; else what `open(2)` says.
+pub fn open_regular_at(dir: BorrowedFd<'_>, name: &OsStr) -> io::Result<(OwnedFd, Stat)> {
+    reopen_regular(refer(dir, name)?.0)
+}
+
+fn reopen_regular(place: OwnedFd) -> io::Result<(OwnedFd, Stat)> {
+    let stat = fs::fstat(&place)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(Errno::LOOP.into());
+    }
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    Ok((fs::open(magic_link(&place), flags, Mode::empty())?, stat))
+}
+
+fn refer(dir: BorrowedFd<'_>, name: &OsStr) -> io::Result<(OwnedFd, Stat)> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let place = fs::openat(dir, name, flags, Mode::empty())?;
+    let stat = fs::fstat(&place)?;
+    Ok((place, stat))
+}
+
+/// The same file once more, for calls that take no descriptor of this kind. Needs `/proc`.
+fn magic_link(fd: &OwnedFd) -> String {
+    format!("/proc/self/fd/{}", fd.as_raw_fd())
 }
 
 /// Splits off the last component, which must be a name.
@@ -291,6 +369,50 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
         let error = root.open_parent(Path::new("a/.")).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn parts_of_a_volume_are_in_it() {
+        let temp = tempfile::tempdir().unwrap();
+        let volume = temp.path().join("volume");
+        std_fs::create_dir_all(volume.join("a/b")).unwrap();
+        symlink("a", volume.join("near")).unwrap();
+        symlink("/", volume.join("root")).unwrap();
+        symlink("../..", volume.join("a/up")).unwrap();
+        let refer = |inner: &str| refer_beneath(&volume, Path::new(inner));
+        for inner in ["", "a/b", "near/b", "a/../a"] {
+            assert!(refer(inner).is_ok(), "{inner}");
+        }
+        for inner in ["root", "root/etc", "a/up", "a/up/x", "../volume", "/", "absent"] {
+            assert!(refer(inner).is_err(), "{inner}");
+        }
+    }
+
+    #[test]
+    fn links_in_the_place_of_what_was_made_are_not_followed() {
+        use std::os::unix::fs::PermissionsExt;
+        let temp = tempfile::tempdir().unwrap();
+        let outside = temp.path().join("outside");
+        std_fs::write(&outside, "secret").unwrap();
+        std_fs::set_permissions(&outside, PermissionsExt::from_mode(0o600)).unwrap();
+        let inside = temp.path().join("root");
+        std_fs::create_dir(&inside).unwrap();
+        symlink(&outside, inside.join("link")).unwrap();
+        let root = Root::open(&inside).unwrap();
+        root.mknod(Path::new("pipe"), Node::Fifo, FILE).unwrap();
+        for name in ["link", "pipe"] {
+            let error = open_regular_at(root.as_fd(), name.as_ref()).unwrap_err();
+            assert_eq!(Errno::from_io_error(&error), Some(Errno::LOOP), "{name}");
+        }
+        assert!(chmod_at(root.as_fd(), "link".as_ref(), Mode::from_raw_mode(0o4777)).is_err());
+        let mode = |path: &Path| std_fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+        assert_eq!(mode(&outside), 0o600);
+        chmod_at(root.as_fd(), "pipe".as_ref(), Mode::from_raw_mode(0o4642)).unwrap();
+        assert_eq!(mode(&inside.join("pipe")), 0o4642);
+        std_fs::write(inside.join("plain"), "content").unwrap();
+        let (file, stat) = open_regular_at(root.as_fd(), "plain".as_ref()).unwrap();
+        assert_eq!(stat.st_size, 7);
+        assert_eq!(std::io::read_to_string(std_fs::File::from(file)).unwrap(), "content");
     }
 
     #[test]

@@ -6,20 +6,24 @@
 
 use std::{
     collections::HashMap,
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     io,
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
         unix::ffi::OsStringExt,
     },
+    path::Path,
 };
 
 use rustix::fs::{
-    AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, chmodat, chownat,
-    linkat, mkdirat, mknodat, openat, readlinkat, statat, symlinkat, utimensat,
+    AtFlags, Dir, FileType, Gid, Mode, OFlags, ResolveFlags, Stat, Timespec, Timestamps, Uid,
+    chownat, linkat, mkdirat, mknodat, openat, openat2, readlinkat, statat, symlinkat, utimensat,
 };
 
-use crate::xattr::{self, Target};
+use crate::{
+    confine,
+    xattr::{self, Target},
+};
 
 /// Trees nested deeper than this are refused.
 const MAX_DEPTH: usize = 1024;
@@ -76,6 +80,11 @@ impl Copy<'_> {
         Ok(())
     }
 
+    fn link(&self, first: &OsString, target: BorrowedFd<'_>, name: &OsString) -> io::Result<()> {
+        let (parent, first) = find_parent(self.top, Path::new(first))?;
+        Ok(linkat(parent, first, target, name, AtFlags::empty())?)
+    }
+
     fn entry(
         &mut self,
         source: BorrowedFd<'_>,
@@ -88,7 +97,7 @@ impl Copy<'_> {
         if kind != FileType::Directory && stat.st_nlink > 1 {
             let key = (stat.st_dev, stat.st_ino);
             if let Some(first) = self.links.get(&key) {
-                return Ok(linkat(self.top, first, target, &name, AtFlags::empty())?);
+                return self.link(first, target, &name);
             }
             self.links.insert(key, path.join(std::ffi::OsStr::new("/")));
         }
@@ -114,6 +123,18 @@ impl Copy<'_> {
     }
 }
 
+/// The directory of a path below `top`, reached through no symbolic link: a volume that others
+/// write to at the same time could have got one in the place of a directory of the copy.
+fn find_parent<'p>(top: BorrowedFd<'_>, path: &'p Path) -> io::Result<(OwnedFd, &'p OsStr)> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    Ok((openat2(top, parent, flags, Mode::empty(), resolve)?, name))
+}
+
 fn open_dir(dir: BorrowedFd<'_>, name: &OsString) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(openat(dir, name, flags, Mode::empty())?)
@@ -125,8 +146,7 @@ fn file(
     name: &OsString,
     stat: &Stat,
 ) -> io::Result<()> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let from = openat(source, name, flags, Mode::empty())?;
+    let (from, _) = confine::open_regular_at(source, name)?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let to = openat(target, name, flags, Mode::RUSR | Mode::WUSR)?;
     let (mut from, mut to) = (std::fs::File::from(from), std::fs::File::from(to));
@@ -148,7 +168,7 @@ fn own(dir: BorrowedFd<'_>, name: &OsString, stat: &Stat, kind: FileType) -> io:
     let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
     chownat(dir, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
     if kind != FileType::Symlink {
-        chmodat(dir, name, Mode::from_raw_mode(stat.st_mode & 0o7777), AtFlags::empty())?;
+        confine::chmod_at(dir, name, Mode::from_raw_mode(stat.st_mode & 0o7777))?;
     }
     utimensat(dir, name, &times(stat), AtFlags::SYMLINK_NOFOLLOW)?;
     Ok(())
@@ -173,6 +193,21 @@ mod tests {
     };
 
     use super::*;
+
+    #[test]
+    fn a_link_in_the_place_of_a_copied_directory_leads_nowhere() {
+        let temp = tempfile::tempdir().unwrap();
+        let (outside, to) = (temp.path().join("outside"), temp.path().join("to"));
+        fs::create_dir(&outside).unwrap();
+        fs::create_dir(&to).unwrap();
+        fs::write(outside.join("secret"), "x").unwrap();
+        symlink(&outside, to.join("sub")).unwrap();
+        let top = fs::File::open(&to).unwrap();
+        for path in ["sub/secret", "../outside/secret"] {
+            assert!(find_parent(top.as_fd(), Path::new(path)).is_err(), "{path}");
+        }
+        assert_eq!(find_parent(top.as_fd(), Path::new("plain")).unwrap().1, "plain");
+    }
 
     #[test]
     fn keeps_what_cp_a_keeps() {

@@ -57,15 +57,24 @@ impl Answer {
 /// # Errors
 /// When the engine is not there, or ends before it has answered in full.
 pub fn request(socket: &Path, method: &str, path: &str, body: &Value) -> io::Result<Answer> {
+    let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+    send(socket, (method, path), "application/json", &body)
+}
+
+/// As [`request`] with a body that is no document; `what` is method and path.
+///
+/// # Errors
+/// As [`request`].
+pub fn send(socket: &Path, what: (&str, &str), kind: &str, body: &[u8]) -> io::Result<Answer> {
+    let (method, path) = what;
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(COMMAND_PATIENCE))?;
-    let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
     write!(
         stream,
-        "{method} {path} HTTP/1.0\r\nHost: engine\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        "{method} {path} HTTP/1.0\r\nHost: engine\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
         body.len()
     )?;
-    stream.write_all(&body)?;
+    stream.write_all(body)?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;
     parse(&bytes, format!("{method} {path}"))

@@ -238,6 +238,15 @@ impl Engine {
         api::request(&self.root().join("engine.sock"), method, path, body)
     }
 
+    /// Sends one request with an archive as its body.
+    ///
+    /// # Errors
+    /// As [`Self::request`].
+    pub fn send_archive(&self, method: &str, path: &str, archive: &[u8]) -> io::Result<Answer> {
+        let socket = self.root().join("engine.sock");
+        api::send(&socket, (method, path), "application/x-tar", archive)
+    }
+
     /// Asks for a document and insists on getting it.
     ///
     /// # Panics

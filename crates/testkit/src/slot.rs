@@ -126,6 +126,8 @@ impl Slot {
         eventually("the engine's processes end", || {
             let left = self.processes(root);
             left.iter().for_each(|process| process::signal(process.pid, Signal::KILL));
+            // A frozen process of cgroup v1 does not even die.
+            self.cgroup_parents().iter().for_each(|parent| thaw(parent));
             left.is_empty()
         });
         run("ip", &["link", "del", &self.bridge()]);
@@ -142,6 +144,16 @@ impl Slot {
 /// Failure means that there was nothing to remove.
 fn run(program: &str, arguments: &[&str]) {
     Command::new(program).args(arguments).output().expect("the program is installed");
+}
+
+fn thaw(path: &Path) {
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        let state = entry.path().join("freezer.state");
+        if state.exists() {
+            // One that is being removed needs no thaw.
+            fs::write(state, "THAWED").ok();
+        }
+    }
 }
 
 fn remove_cgroup(path: &Path) {

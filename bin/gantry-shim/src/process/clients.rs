@@ -1,11 +1,11 @@
 //! What attached clients send to a process, and how they leave it.
 
-use std::io;
+use std::{io, time::Instant};
 
 use super::{Process, Surroundings};
 use crate::{
     poller::Poller,
-    stream::{InputState, ReadOutcome},
+    stream::{Client, InputState, ReadOutcome},
 };
 
 /// Why a client's socket is served.
@@ -84,6 +84,30 @@ impl Process {
         };
         around.buffers.give_back(buffer);
         self.conclude_input(state, around)
+    }
+
+    /// When the next client is given up.
+    #[must_use]
+    pub fn client_deadline(&self) -> Option<Instant> {
+        self.clients.iter().filter_map(Client::deadline).min()
+    }
+
+    /// Drops clients that hold the process up and have taken nothing for too long.
+    ///
+    /// # Errors
+    /// Those of the poll set.
+    pub fn drop_stuck_clients(
+        &mut self,
+        now: Instant,
+        around: &mut Surroundings<'_>,
+    ) -> io::Result<()> {
+        let is_stuck = |client: &&Client| client.deadline().is_some_and(|at| at <= now);
+        let stuck: Vec<u16> = self.clients.iter().filter(is_stuck).map(|c| c.number).collect();
+        for number in stuck {
+            around.complaints.add_text("an attached client took nothing and was dropped");
+            self.drop_client(number, around.poller)?;
+        }
+        self.settle(around.poller)
     }
 
     /// Standard input has room again.

@@ -2,11 +2,13 @@
 //!
 //! What the socket does not take waits in a queue. The queue's owner stops reading the process'
 //! output while any client's queue is above [`QUEUE_LIMIT_BYTES`]: a slow client slows the process
-//! down, as in Docker, and memory stays bounded.
+//! down, as in Docker, and memory stays bounded. A client that came later and takes nothing for
+//! [`STUCK_TIME`] is dropped: what it misses is in the log.
 
 use std::{
     io::{self, IoSlice},
     os::fd::{AsFd as _, OwnedFd},
+    time::{Duration, Instant},
 };
 
 use rustix::{
@@ -22,6 +24,8 @@ use crate::poller::{Poller, Token, Watch};
 /// How much a client may lag behind before the process waits for it.
 pub const QUEUE_LIMIT_BYTES: usize = 1 << 20;
 
+/// How long a process waits for a client that looks on and takes nothing at all.
+const STUCK_TIME: Duration = Duration::from_secs(10);
 /// Sent bytes that are kept at the front of a queue at most, more or less.
 const COMPACT_FROM_BYTES: usize = 256 << 10;
 
@@ -48,6 +52,19 @@ pub struct Client {
     gives_input: bool,
     is_ending: bool,
     is_hung_up: bool,
+    /// Since when the socket has taken nothing of what is queued.
+    stuck_since: Option<Instant>,
+    arrival: Arrival,
+}
+
+/// When a client came, which says what it is to the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrival {
+    /// With the process: where it reads is where the output goes, as in a pipe. The process waits
+    /// for it however long it takes.
+    WithProcess,
+    /// Later, to look on: the process does not wait long for one that takes nothing.
+    Later,
 }
 
 impl Client {
@@ -74,6 +91,8 @@ impl Client {
             gives_input: streams.stdin,
             is_ending: false,
             is_hung_up: false,
+            stuck_since: None,
+            arrival: Arrival::WithProcess,
         })
     }
 
@@ -87,6 +106,19 @@ impl Client {
     #[must_use]
     pub fn queued_bytes(&self) -> usize {
         self.queue.len() - self.sent
+    }
+
+    /// Notes that it came after the process' start.
+    pub fn came_later(&mut self) {
+        self.arrival = Arrival::Later;
+    }
+
+    /// When it is given up unless it takes something: only one that looks on, and that others
+    /// wait for.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let holds_up = self.arrival == Arrival::Later && self.queued_bytes() > QUEUE_LIMIT_BYTES;
+        self.stuck_since.filter(|_| holds_up).map(|since| since + STUCK_TIME)
     }
 
     /// Whether nothing is left to do for it: it may be dropped, which closes the socket.
@@ -113,6 +145,9 @@ impl Client {
         let in_header = direct.min(header.len());
         self.queue.extend_from_slice(&header[in_header..]);
         self.queue.extend_from_slice(&payload[direct - in_header..]);
+        if self.queued_bytes() > 0 {
+            self.stuck_since.get_or_insert_with(Instant::now);
+        }
         Ok(())
     }
 
@@ -127,9 +162,13 @@ impl Client {
                     self.compact();
                     return Ok(());
                 }
-                count => self.sent += count,
+                count => {
+                    self.sent += count;
+                    self.stuck_since = Some(Instant::now());
+                }
             }
         }
+        self.stuck_since = None;
         self.queue = Vec::new();
         self.sent = 0;
         Ok(())
@@ -284,6 +323,21 @@ mod tests {
         assert!(received == pieces.concat());
         client.end_output();
         assert!(client.is_done());
+    }
+
+    #[test]
+    fn only_a_late_client_that_takes_nothing_has_a_deadline() {
+        let (mut client, mut peer) = attached(Framing::Raw, ALL);
+        while client.queued_bytes() <= QUEUE_LIMIT_BYTES {
+            client.send(StreamKind::Stdout, &[0; 50_000]).unwrap();
+        }
+        assert_eq!(client.deadline(), None, "it came with the process");
+        client.came_later();
+        let first = client.deadline().unwrap();
+        peer.read_exact(&mut [0; 100_000]).unwrap();
+        client.flush().unwrap();
+        client.send(StreamKind::Stdout, &[0; 200_000]).unwrap();
+        assert!(client.deadline().unwrap() > first, "it has taken something");
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 
 use anyhow::{Context, bail, ensure};
+use container::LogConfigPlan;
+use engine_api::host_config::LogConfig;
 
 use super::{BUILTIN_RUNTIME, Config};
 
@@ -16,6 +18,7 @@ pub fn check(config: &Config) -> anyhow::Result<()> {
     check_registries(config)?;
     check_runtimes(config)?;
     check_containers(config)?;
+    check_logs(config)?;
     ensure!(
         config.max_concurrent_downloads > 0,
         "invalid max concurrent downloads: {}",
@@ -48,6 +51,15 @@ fn check_unbuilt(config: &Config) -> anyhow::Result<()> {
             bail!("storage-driver: {other}: driver not supported; overlay2 is the one there is")
         }
     }
+}
+
+/// Every container without a driver of its own gets these: a mistake is the engine's, not theirs.
+fn check_logs(config: &Config) -> anyhow::Result<()> {
+    if config.log_opts.is_empty() {
+        return Ok(());
+    }
+    let log = LogConfig { kind: config.log_driver.clone(), config: Some(config.log_opts.clone()) };
+    LogConfigPlan::parse(&log).map(drop).context("failed to set log opts")
 }
 
 fn check_networks(config: &Config) -> anyhow::Result<()> {

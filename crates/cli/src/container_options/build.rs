@@ -1,60 +1,19 @@
 //! The whole document of `POST /containers/create`.
 
-use anyhow::bail;
 use engine_api::{
     Empty, Set,
     container::{ContainerConfig, ContainerCreateRequest},
-    health::HealthConfig,
     network::NetworkingConfig,
     port::PortMap,
 };
 
 use super::{
-    environment,
+    environment, health,
     host_config::{host_config, list_or_null, port_bindings, volumes},
     network::networks,
     port,
 };
 use crate::grammar::Parsed;
-
-fn health(flags: &Parsed) -> anyhow::Result<Option<HealthConfig>> {
-    let command = flags.text("health-cmd");
-    let number = |name: &str| -> anyhow::Result<i64> {
-        match flags.int(name) {
-            value if value < 0 => bail!("--{name} cannot be negative"),
-            value => Ok(value),
-        }
-    };
-    let numbers = [
-        flags.int("health-interval"),
-        flags.int("health-timeout"),
-        flags.int("health-start-period"),
-        flags.int("health-start-interval"),
-        flags.int("health-retries"),
-    ];
-    let has_settings = !command.is_empty() || numbers.iter().any(|n| *n != 0);
-    if flags.flag("no-healthcheck") {
-        if has_settings {
-            bail!("--no-healthcheck conflicts with --health-* options");
-        }
-        return Ok(Some(HealthConfig { test: vec!["NONE".to_owned()], ..Default::default() }));
-    }
-    if !has_settings {
-        return Ok(None);
-    }
-    let test = match command {
-        "" => Vec::new(),
-        command => vec!["CMD-SHELL".to_owned(), command.to_owned()],
-    };
-    Ok(Some(HealthConfig {
-        test,
-        interval: number("health-interval")?,
-        timeout: number("health-timeout")?,
-        start_period: number("health-start-period")?,
-        start_interval: number("health-start-interval")?,
-        retries: number("health-retries")?,
-    }))
-}
 
 fn exposed_ports(flags: &Parsed, bindings: &PortMap) -> anyhow::Result<Set> {
     let mut ports: Set = bindings.keys().map(|port| (port.clone(), Empty::default())).collect();
@@ -103,6 +62,8 @@ fn config(flags: &Parsed, exposed_ports: Set, anonymous: Set) -> anyhow::Result<
     let text = |name: &str| flags.text(name).to_owned();
     let has_input = flags.flag("interactive");
     let env = environment::variables(flags.list("env-file"), flags.list("env"))?;
+    let mut labels = environment::labels(flags.list("label-file"), flags.list("label"))?;
+    health::add_labels(flags, &mut labels);
     let timeout = flags.is_set("stop-timeout").then(|| flags.int("stop-timeout"));
     Ok(ContainerConfig {
         hostname: text("hostname"),
@@ -117,12 +78,12 @@ fn config(flags: &Parsed, exposed_ports: Set, anonymous: Set) -> anyhow::Result<
         stdin_once: has_input && streams.stdin,
         env: list_or_null(&env),
         cmd: list_or_null(flags.args.get(1..).unwrap_or_default()),
-        healthcheck: health(flags)?,
+        healthcheck: health::check(flags)?,
         image: flags.first().to_owned(),
         volumes: Some(anonymous),
         working_dir: text("workdir"),
         entrypoint: flags.is_set("entrypoint").then(|| vec![text("entrypoint")]),
-        labels: environment::labels(flags.list("label-file"), flags.list("label"))?,
+        labels,
         stop_signal: text("stop-signal"),
         stop_timeout: timeout,
         ..ContainerConfig::default()

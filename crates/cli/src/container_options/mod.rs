@@ -8,6 +8,7 @@ pub mod build;
 pub mod device;
 pub mod environment;
 pub mod gpus;
+mod health;
 pub mod host_config;
 pub mod mount;
 pub mod network;

@@ -68,9 +68,31 @@ impl LogReader {
         self.is_finished
     }
 
-    /// Ends at a position, which must have been written already.
+    /// Ends at a position, which must have been written already. A reader that has ended at an
+    /// earlier one goes on.
     pub fn stop_at(&mut self, position: LogPosition) {
         self.stop = Some(position);
+        self.is_finished = false;
+    }
+
+    /// Ends where the log ends now, however fast it grows.
+    ///
+    /// # Errors
+    /// Those of asking; a log that does not exist yet has no end.
+    pub fn stop_at_present_end(&mut self) -> io::Result<()> {
+        match fs::metadata(&self.path) {
+            Ok(metadata) => {
+                self.stop_at(LogPosition { inode: metadata.ino(), offset: metadata.len() });
+                Ok(())
+            }
+            Err(error) => files::ignore_missing(Err(error)),
+        }
+    }
+
+    /// Takes back what [`LogReader::stop_at`] said.
+    pub fn go_on(&mut self) {
+        self.stop = None;
+        self.is_finished = false;
     }
 
     /// Returns up to `limit` records, fewer or none at the present end.
@@ -342,6 +364,12 @@ mod tests {
         reader.stop_at(position);
         assert_eq!(texts(&reader.next_batch(100).unwrap()), lines(0..11));
         assert!(reader.is_finished());
+        reader.stop_at_present_end().unwrap();
+        write(&mut log, 40..50);
+        assert_eq!(texts(&reader.next_batch(100).unwrap()), lines(11..40));
+        assert!(reader.is_finished());
+        reader.go_on();
+        assert_eq!(texts(&reader.next_batch(100).unwrap()), lines(40..50));
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! What is probed, how often, and what counts as failure.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use engine_api::{container::ContainerConfig, health::HealthConfig};
 
+use super::endpoint::{GrpcTarget, HttpTarget, tcp_address};
 use crate::ContainerError;
 
 /// Between two probes, and before the first.
@@ -39,6 +40,12 @@ pub struct Check {
 pub enum Probe {
     /// A command in the container.
     Exec(Vec<String>),
+    /// A request over HTTP.
+    Http(HttpTarget),
+    /// A connection over TCP.
+    Tcp(SocketAddr),
+    /// A call of the gRPC health protocol.
+    Grpc(GrpcTarget),
 }
 
 impl Check {
@@ -74,15 +81,25 @@ impl Probe {
             // Without a text there is nothing for the shell to run.
             "CMD-SHELL" if arguments.is_empty() => Some(Self::Exec(Vec::new())),
             "CMD-SHELL" => Some(Self::Exec([shell_words(shell), arguments.to_vec()].concat())),
+            "HTTP" => Some(Self::Http(HttpTarget::parse(only(kind, arguments)?)?)),
+            "TCP" => Some(Self::Tcp(tcp_address(only(kind, arguments)?)?)),
+            "GRPC" => Some(Self::Grpc(GrpcTarget::parse(only(kind, arguments)?)?)),
             _ => None,
         })
+    }
+}
+
+fn only<'a>(kind: &str, arguments: &'a [String]) -> Result<&'a str, ContainerError> {
+    match arguments {
+        [only] => Ok(only),
+        _ => Err(ContainerError::Invalid(format!("a {kind} healthcheck has one address"))),
     }
 }
 
 /// A warning about a test of a kind that is not known and therefore not run.
 #[must_use]
 pub fn unknown_test(config: &HealthConfig) -> Option<String> {
-    let known = ["NONE", "CMD", "CMD-SHELL"];
+    let known = ["NONE", "CMD", "CMD-SHELL", "HTTP", "TCP", "GRPC"];
     let kind = config.test.first().filter(|kind| !known.contains(&kind.as_str()))?;
     Some(format!("Unknown healthcheck type '{kind}' (expected 'CMD'): it is not run"))
 }
@@ -155,6 +172,10 @@ mod tests {
         assert_eq!(probe(&["CMD", "a", "b c"]), Some(Probe::Exec(words(&["a", "b c"]))));
         let shell = Some(Probe::Exec(words(&["/bin/sh", "-c", "a b"])));
         assert_eq!(probe(&["CMD-SHELL", "a b"]), shell);
+        assert!(matches!(probe(&["HTTP", "http://:80/"]), Some(Probe::Http(_))));
+        assert!(matches!(probe(&["TCP", ":80"]), Some(Probe::Tcp(_))));
+        assert!(matches!(probe(&["GRPC", ":80/x"]), Some(Probe::Grpc(_))));
+        assert!(parse(with(&["TCP"])).is_err() && parse(with(&["TCP", ":1", ":2"])).is_err());
         for none in [&[][..], &["NONE"], &["NOSUCH", "x"]] {
             assert_eq!(probe(none), None);
         }

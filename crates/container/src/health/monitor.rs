@@ -10,9 +10,12 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{Check, Health, Probe, ProbeResult, Status, exec_probe};
+use super::{
+    Check, Health, Probe, ProbeResult, Status, exec_probe, go_duration, grpc_probe, http_probe,
+    socket,
+};
 use crate::{
-    Containers,
+    ContainerError, Containers,
     clock::now_nanos,
     container::Container,
     state::{Phase, State},
@@ -114,9 +117,18 @@ impl Probing {
     /// One probe; none when it was stopped.
     async fn probe(&self, stop: &mut oneshot::Receiver<()>) -> Option<ProbeResult> {
         let start_nanos = now_nanos();
-        let Probe::Exec(command) = &self.check.probe;
-        let outcome =
-            exec_probe::run(&self.service, &self.container, (&self.check, command), stop).await?;
+        let outcome = match &self.check.probe {
+            Probe::Exec(command) => {
+                let wanted = (&self.check, command.as_slice());
+                exec_probe::run(&self.service, &self.container, wanted, stop).await?
+            }
+            other => {
+                tokio::select! {
+                    outcome = self.connect(other) => outcome,
+                    _ = &mut *stop => return None,
+                }
+            }
+        };
         let (exit_code, output) = outcome.unwrap_or_else(|error| {
             tracing::warn!(container.id = %self.container.id, error = %types::error::chain(&error), "a health check could not be made");
             (-1, types::error::chain(&error))
@@ -124,8 +136,33 @@ impl Probing {
         Some(ProbeResult { start_nanos, end_nanos: now_nanos(), exit_code, output })
     }
 
+    /// A probe that is a connection of the engine's.
+    async fn connect(&self, probe: &Probe) -> Result<(i32, String), ContainerError> {
+        let container = &self.container;
+        let asked = async {
+            match probe {
+                Probe::Http(target) => http_probe::run(container, target).await,
+                Probe::Grpc(target) => grpc_probe::run(container, target).await,
+                Probe::Tcp(address) => socket::connect(container, *address)
+                    .await
+                    .map(|_| (0, format!("connected to {address}"))),
+                Probe::Exec(_) => unreachable!("commands are run, not connected to"),
+            }
+        };
+        match tokio::time::timeout(self.check.timeout, asked).await {
+            // A refused connection is what the probe is there to find, not a failure to make it.
+            Ok(Err(error @ ContainerError::Probe { .. })) => Ok((1, types::error::chain(&error))),
+            Ok(outcome) => outcome,
+            Err(_) => {
+                let timeout = go_duration(self.check.timeout);
+                Ok((-1, format!("Health check exceeded timeout ({timeout})")))
+            }
+        }
+    }
+
     /// Notes a result unless the monitor was stopped meanwhile; whether to go on.
     fn note(&self, result: ProbeResult, stop: &mut oneshot::Receiver<()>) -> bool {
+        let has_failed = result.exit_code != 0;
         let (before, after) = {
             let mut live = self.container.live();
             // Under the lock under which a monitor is taken away.
@@ -141,7 +178,16 @@ impl Probing {
         if before != after {
             self.announce(after);
         }
+        if has_failed && after == Status::Unhealthy && self.is_over_its_retries() {
+            self.service.react(&self.container);
+        }
         true
+    }
+
+    /// A container that was thawed is unhealthy before any probe has said so.
+    fn is_over_its_retries(&self) -> bool {
+        let health = self.container.live().state.health.clone();
+        health.is_some_and(|health| health.failing_streak >= self.check.retries)
     }
 
     fn announce(&self, status: Status) {

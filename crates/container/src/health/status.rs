@@ -54,6 +54,9 @@ pub struct Health {
     pub status: Status,
     /// Failures in a row.
     pub failing_streak: u32,
+    /// Whether a probe has succeeded since the start of init.
+    #[serde(default)]
+    pub was_healthy: bool,
     /// The last results, oldest first.
     pub log: VecDeque<ProbeResult>,
 }
@@ -63,6 +66,7 @@ impl Health {
     pub fn restart(&mut self) {
         self.status = Status::Starting;
         self.failing_streak = 0;
+        self.was_healthy = false;
     }
 
     /// Notes a result of a container that was started at `started_nanos`.
@@ -77,6 +81,7 @@ impl Health {
         self.log.push_back(result);
         if is_success {
             self.failing_streak = 0;
+            self.was_healthy = true;
             self.status = Status::Healthy;
         } else if !is_early {
             self.failing_streak += 1;

@@ -2,7 +2,7 @@
 //!
 //! Drivers that write files are the supervisor's; those that send are `gantry-logger`'s, one
 //! process per container, and have a copy of their messages in a file so that `logs` works for
-//! them too (see docs/decisions/0005-log-drivers.md).
+//! them too (see docs/decisions/0007-log-drivers.md).
 
 mod address;
 mod file;

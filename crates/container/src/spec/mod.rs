@@ -14,7 +14,7 @@ use oci::runtime::{
     Capabilities, ConsoleSize, Linux, LinuxResources, Namespace, Process, Root, Spec, User,
 };
 
-use crate::{ContainerError, record::Record};
+use crate::{ContainerError, host_mount::Subpaths, record::Record, shared_memory::SharedMemory};
 
 pub use mount::HostFiles;
 
@@ -36,6 +36,10 @@ pub struct Inputs<'a> {
     pub is_cgroup_v2: bool,
     /// Namespaces that are joined by descriptor or shared with the host.
     pub namespaces: NamespacePlan,
+    /// Where `/dev/shm` comes from.
+    pub shm: SharedMemory,
+    /// Where parts of volumes are found.
+    pub subpaths: Subpaths,
 }
 
 /// Which namespaces a container makes for itself; the others are the host's or joined.

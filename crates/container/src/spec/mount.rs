@@ -4,14 +4,13 @@ use std::path::Path;
 
 use oci::runtime::Mount;
 
-use super::{Inputs, is_below};
+use super::{Inputs, is_below, security::Options};
 use crate::{
     ContainerError,
+    host_mount::Subpaths,
     record::{MountPlan, MountSource, ReadOnlySubmounts, Record},
+    shared_memory::{self, SharedMemory},
 };
-
-/// Docker's default for `/dev/shm`, in bytes.
-const DEFAULT_SHM_BYTES: i64 = 64 << 20;
 
 /// Files that the engine writes and binds into the container.
 #[derive(Debug, Clone, Copy)]
@@ -37,8 +36,9 @@ fn kernel(destination: &str, kind: &str, source: &str, options: &[&str]) -> Moun
 /// All mounts in the order in which they are to be made.
 pub(super) fn all(inputs: &Inputs<'_>) -> Result<Vec<Mount>, ContainerError> {
     let record = inputs.record;
+    let options = Options::parse(record.host_config.security_opt.as_deref().unwrap_or_default())?;
     let is_taken = |path: &str| record.mounts.iter().any(|plan| plan.destination == path);
-    let mut mounts: Vec<Mount> = kernel_mounts(inputs)
+    let mut mounts: Vec<Mount> = kernel_mounts(inputs, &options)
         .into_iter()
         // A mount of the caller's replaces the engine's, and everything the engine has below it.
         .filter(|mount| !record.mounts.iter().any(|p| is_below(&mount.destination, &p.destination)))
@@ -54,7 +54,7 @@ pub(super) fn all(inputs: &Inputs<'_>) -> Result<Vec<Mount>, ContainerError> {
     }
     let mut plans: Vec<&MountPlan> = record.mounts.iter().collect();
     plans.sort_by_key(|plan| plan.destination.matches('/').count());
-    mounts.extend(plans.into_iter().map(planned));
+    mounts.extend(plans.into_iter().map(|plan| planned(plan, &inputs.subpaths)));
     Ok(mounts)
 }
 
@@ -62,12 +62,12 @@ fn bind(destination: &str, source: &Path, options: &[&str]) -> Mount {
     kernel(destination, "bind", &source.to_string_lossy(), options)
 }
 
-fn kernel_mounts(inputs: &Inputs<'_>) -> Vec<Mount> {
+fn kernel_mounts(inputs: &Inputs<'_>, options: &Options) -> Vec<Mount> {
     let host = &inputs.record.host_config;
-    let access = if host.privileged { "rw" } else { "ro" };
-    let shm = if host.shm_size > 0 { host.shm_size } else { DEFAULT_SHM_BYTES };
-    let size = format!("size={shm}");
-    vec![
+    let word = |is_writable: bool| if is_writable { "rw" } else { "ro" };
+    let access = word(host.privileged);
+    let cgroup_access = word(host.privileged || options.has_writable_cgroups);
+    let mut mounts = vec![
         kernel("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"]),
         kernel("/dev", "tmpfs", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
         kernel(
@@ -77,13 +77,26 @@ fn kernel_mounts(inputs: &Inputs<'_>) -> Vec<Mount> {
             &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
         ),
         kernel("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", access]),
-        kernel("/sys/fs/cgroup", "cgroup", "cgroup", &[access, "nosuid", "noexec", "nodev"]),
+        kernel("/sys/fs/cgroup", "cgroup", "cgroup", &[cgroup_access, "nosuid", "noexec", "nodev"]),
         kernel("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
-        kernel("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", &size]),
-    ]
+    ];
+    mounts.extend(shared_memory(inputs));
+    mounts
 }
 
-fn planned(plan: &MountPlan) -> Mount {
+fn shared_memory(inputs: &Inputs<'_>) -> Option<Mount> {
+    match &inputs.shm {
+        SharedMemory::Missing => None,
+        SharedMemory::Mounted(path) => Some(bind("/dev/shm", path, &["rbind", "rprivate"])),
+        SharedMemory::Own => {
+            let size = format!("size={}", shared_memory::size_bytes(inputs.record));
+            let options = ["nosuid", "noexec", "nodev", "mode=1777", &size];
+            Some(kernel("/dev/shm", "tmpfs", "shm", &options))
+        }
+    }
+}
+
+fn planned(plan: &MountPlan, subpaths: &Subpaths) -> Mount {
     let destination = plan.destination.as_str();
     match &plan.source {
         MountSource::Bind { path, propagation, is_non_recursive, submounts } => {
@@ -102,12 +115,12 @@ fn planned(plan: &MountPlan) -> Mount {
             }
             bind(destination, path, &options)
         }
-        MountSource::Volume { path, subpath, .. } => {
+        MountSource::Volume { path, .. } => {
             let mut options = vec!["rbind", "rprivate"];
             if plan.is_read_only {
                 options.push("ro");
             }
-            bind(destination, &path.join(subpath), &options)
+            bind(destination, subpaths.get(destination).unwrap_or(path), &options)
         }
         MountSource::Tmpfs { options } => {
             let mut words: Vec<&str> = options.iter().map(String::as_str).collect();

@@ -147,7 +147,8 @@ pub fn limits(
         devices,
         memory: memory(resources),
         cpu: cpu(resources),
-        pids: resources.pids_limit.filter(|limit| *limit != 0).map(|limit| Pids { limit }),
+        // 0 takes a limit away.
+        pids: resources.pids_limit.map(|limit| Pids { limit: if limit > 0 { limit } else { -1 } }),
         block_io: block_io(resources)?,
         ..LinuxResources::default()
     })

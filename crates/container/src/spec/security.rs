@@ -4,18 +4,18 @@ use crate::ContainerError;
 
 /// Made unreadable (moby `oci/defaults.go`).
 pub const MASKED_PATHS: &[&str] = &[
-    "/proc/asound",
     "/proc/acpi",
+    "/proc/asound",
     "/proc/interrupts",
     "/proc/kcore",
     "/proc/keys",
     "/proc/latency_stats",
-    "/proc/timer_list",
-    "/proc/timer_stats",
     "/proc/sched_debug",
     "/proc/scsi",
-    "/sys/firmware",
+    "/proc/timer_list",
+    "/proc/timer_stats",
     "/sys/devices/virtual/powercap",
+    "/sys/firmware",
 ];
 
 /// Made read-only.
@@ -45,6 +45,8 @@ pub struct Options {
     pub apparmor: Option<String>,
     /// Whether SELinux confinement is switched off.
     pub is_label_disabled: bool,
+    /// Whether the container may write to its cgroups.
+    pub has_writable_cgroups: bool,
 }
 
 impl Options {
@@ -66,10 +68,13 @@ impl Options {
             self.no_new_privileges = true;
             return Ok(());
         }
-        if matches!(option, "disable" | "writable-cgroups") {
-            return Err(ContainerError::NotBuilt(format!(
-                "security option {option} is not built yet"
-            )));
+        if option == "writable-cgroups" {
+            self.has_writable_cgroups = true;
+            return Ok(());
+        }
+        if option == "disable" {
+            self.is_label_disabled = true;
+            return Ok(());
         }
         let (name, value) =
             option.split_once('=').or_else(|| option.split_once(':')).ok_or_else(|| {
@@ -87,6 +92,13 @@ impl Options {
                 self.no_new_privileges = match value {
                     "true" | "1" | "t" | "T" | "TRUE" | "True" => true,
                     "false" | "0" | "f" | "F" | "FALSE" | "False" => false,
+                    _ => return Err(invalid()),
+                };
+            }
+            "writable-cgroups" => {
+                self.has_writable_cgroups = match value {
+                    "true" => true,
+                    "false" => false,
                     _ => return Err(invalid()),
                 };
             }
@@ -113,7 +125,9 @@ mod tests {
         assert!(parsed.no_new_privileges);
         assert!(matches!(parse(&["seccomp={}"]).unwrap().seccomp, SeccompChoice::Custom(_)));
         assert!(parse(&["label=disable"]).unwrap().is_label_disabled);
-        for bad in ["nosuch=1", "nosuch", "no-new-privileges=maybe"] {
+        assert!(parse(&["writable-cgroups"]).unwrap().has_writable_cgroups);
+        assert!(!parse(&["writable-cgroups=false"]).unwrap().has_writable_cgroups);
+        for bad in ["nosuch=1", "nosuch", "no-new-privileges=maybe", "writable-cgroups=1"] {
             assert!(parse(&[bad]).is_err(), "{bad:?}");
         }
     }

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use ::container::{Attached, Container, Containers, LogQuery, Replay};
+use ::container::{Attached, Container, Containers, JoinStream, LogQuery, Replay};
 use shim_protocol::AttachStreams;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::unix::OwnedWriteHalf,
 };
+use types::ContainerId;
 
 use super::{Engine, blocking, log_frames};
 use crate::{Answer, Attachment, Framing, Hijacked, backend::container::AttachOptions, stdcopy};
@@ -22,11 +23,36 @@ pub(super) fn framing(attached: &Attached) -> Framing {
     if attached.has_terminal { Framing::Raw } else { Framing::Multiplexed }
 }
 
-/// Serves an attached stream until either side ends.
-pub(super) fn attachment(attached: Attached, detach_keys: Option<Vec<u8>>) -> Attachment {
+/// How a client left an attached stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Departure {
+    /// With the stream's end.
+    Ended,
+    /// By the detach keys.
+    Detached,
+}
+
+/// Serves an attached stream of a container until either side ends.
+pub(super) fn attachment(
+    attached: Attached,
+    detach_keys: Option<Vec<u8>>,
+    (containers, container): (Containers, ContainerId),
+) -> Attachment {
     let framing = framing(&attached);
     let keys = keys_for(&attached, detach_keys);
-    Attachment::new(framing, move |client| pump(client, attached, keys))
+    Attachment::new(framing, move |client| async move {
+        let departure = pump(client, attached, keys).await;
+        tell(&containers, container.as_str(), departure);
+    })
+}
+
+fn tell(containers: &Containers, container: &str, departure: Departure) {
+    // One that is gone by now cannot have been detached from.
+    if departure == Departure::Detached
+        && let Ok(container) = containers.find(container)
+    {
+        containers.publish_plain(&container, "detach");
+    }
 }
 
 /// Neither the log nor the stream: the connection ends at once.
@@ -58,7 +84,7 @@ pub(super) struct Preface {
 pub(super) struct Live {
     pub(super) containers: Containers,
     pub(super) container: String,
-    pub(super) streams: AttachStreams,
+    pub(super) join: JoinStream,
     pub(super) detach_keys: Option<Vec<u8>>,
 }
 
@@ -78,12 +104,13 @@ impl Engine {
         if options.stream {
             ::container::check_attachable(container, &id)?;
         }
+        let was_running = container.state().is_running();
         let (containers, container) = (self.containers.clone(), Arc::clone(container));
         let replay = blocking(move || containers.replay(&container, query)).await?;
         let live = options.stream.then(|| Live {
             containers: self.containers.clone(),
             container: id,
-            streams,
+            join: JoinStream { streams, was_running },
             detach_keys: options.detach_keys,
         });
         let format = log_frames::Format { framing, timestamps: false, details: false };
@@ -99,16 +126,22 @@ pub(super) fn with_replay(preface: Preface) -> Attachment {
         if !send_replay(&mut client, &mut replay, format).await {
             return;
         }
-        let Some(Live { containers, container, streams, detach_keys }) = live else {
+        let Some(Live { containers, container, join, detach_keys }) = live else {
             // A client that has gone needs no goodbye.
             return drop(client.shutdown().await);
         };
-        match containers.attach_after(&mut replay, &container, streams).await {
-            Ok(attached) => {
+        match containers.attach_after(&mut replay, &container, join).await {
+            Ok(Some(attached)) => {
                 if send_replay(&mut client, &mut replay, format).await {
                     let keys = keys_for(&attached, detach_keys);
-                    pump(client, attached, keys).await;
+                    let departure = pump(client, attached, keys).await;
+                    tell(&containers, &container, departure);
                 }
+            }
+            Ok(None) => {
+                send_replay(&mut client, &mut replay, format).await;
+                // A client that has gone needs no goodbye.
+                let _ = client.shutdown().await;
             }
             Err(error) => {
                 let text = format!("Error attaching: {}\n", types::error::chain(&error));
@@ -152,8 +185,8 @@ async fn send_replay(
 
 /// Copies both ways. The client's end of input is passed on as a half-close; the container's end
 /// of output closes the connection.
-pub(super) async fn pump(client: Hijacked, attached: Attached, detach_keys: Vec<u8>) {
-    serve(client, attached, detach_keys, Recoding::None, std::future::ready(())).await;
+pub(super) async fn pump(client: Hijacked, attached: Attached, detach_keys: Vec<u8>) -> Departure {
+    serve(client, attached, detach_keys, Recoding::None, std::future::ready(())).await
 }
 
 /// [`pump`] for an exec: the client hears of the end only when `ended` has come true, because it
@@ -165,9 +198,9 @@ pub(super) async fn pump_exec(
     detach_keys: Vec<u8>,
     is_framed: bool,
     ended: impl Future<Output = ()>,
-) {
+) -> Departure {
     let recoding = if is_framed { Recoding::Framed } else { Recoding::None };
-    serve(client, attached, detach_keys, recoding, ended).await;
+    serve(client, attached, detach_keys, recoding, ended).await
 }
 
 /// What is done to the container's output.
@@ -197,7 +230,7 @@ async fn serve(
     detach_keys: Vec<u8>,
     recoding: Recoding,
     ended: impl Future<Output = ()>,
-) {
+) -> Departure {
     let (mut from_client, mut to_client) = tokio::io::split(client);
     let (mut from_container, to_container) = attached.stream.into_split();
     let output = async {
@@ -212,10 +245,13 @@ async fn serve(
     let input = copy_input(&mut from_client, to_container, DetachKeys::new(detach_keys));
     tokio::pin!(output, input);
     tokio::select! {
-        () = &mut output => {}
+        () = &mut output => Departure::Ended,
         outcome = &mut input => match outcome {
-            Input::Ended => output.await,
-            Input::Detached => {}
+            Input::Ended => {
+                output.await;
+                Departure::Ended
+            }
+            Input::Detached => Departure::Detached,
         },
     }
 }

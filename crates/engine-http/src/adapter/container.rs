@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use ::container::{self as service, Container, LogExtent, LogQuery, RemoveOptions, StopOptions};
+use ::container::{
+    self as service, Container, LogExtent, LogQuery, RemoveOptions, StopOptions,
+    record::ReadOnlySubmounts,
+};
 use async_trait::async_trait;
 use engine_api::{
     container::{
@@ -20,7 +23,10 @@ use futures_util::{
 use shim_protocol::AttachStreams;
 use types::ContainerName;
 
-use super::{Engine, attach, blocking, container_filter::Wanted, exec::cells, files, log_frames};
+use super::{
+    Engine, attach, blocking, container_filter::Wanted, exec::cells, files, image::oci_platform,
+    log_frames,
+};
 use crate::{
     Answer, ApiError, Attachment, ByteStream, Filters, Framing, Timestamp,
     backend::{
@@ -58,6 +64,11 @@ fn log_query(options: &LogOptions) -> LogQuery {
     }
 }
 
+fn is_checkpoint_id(id: &str) -> bool {
+    let is_name = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
+    id.len() > 1 && id.as_bytes()[0].is_ascii_alphanumeric() && id.bytes().all(is_name)
+}
+
 fn stop_options(options: &StopContainer) -> StopOptions {
     StopOptions { signal: options.signal.map(Signal::number), timeout_seconds: options.timeout }
 }
@@ -77,7 +88,7 @@ impl Engine {
     pub(super) fn summaries(&self, options: &ListContainers) -> Answer<Vec<ContainerSummary>> {
         let wanted = Wanted::parse(options, &self.containers, &self.images)?;
         let mut lines = Vec::new();
-        let mut names = service::ImageNames::default();
+        let mut names = service::ListNames::default();
         for container in self.containers.all().iter().rev() {
             if wanted.limit.is_some_and(|limit| lines.len() >= limit) {
                 break;
@@ -121,7 +132,20 @@ impl ContainerBackend for Engine {
             .map(|name| name.parse::<ContainerName>())
             .transpose()
             .map_err(|error| ApiError::invalid(error.to_string()))?;
-        let created = self.containers.create(name, options.request).await?;
+        let created = self
+            .containers
+            .create(service::NewContainer {
+                name,
+                platform: options.platform.map(oci_platform),
+                // Read-only binds were never recursive before 1.44.
+                submounts_of_binds: if options.version.is_before(44) {
+                    ReadOnlySubmounts::Writable
+                } else {
+                    ReadOnlySubmounts::WherePossible
+                },
+                request: options.request,
+            })
+            .await?;
         Ok(ContainerCreateResponse { id: created.id.to_string(), warnings: created.warnings })
     }
 
@@ -200,7 +224,11 @@ impl ContainerBackend for Engine {
     }
 
     async fn start(&self, id: &str, options: StartContainer) -> Answer<()> {
-        if options.checkpoint.is_some() {
+        if let Some(id) = &options.checkpoint {
+            // It becomes a directory's name.
+            if !is_checkpoint_id(id) {
+                return Err(ApiError::invalid(format!("invalid checkpoint ID {id:?}")));
+            }
             return Err(ApiError::not_implemented("starting from a checkpoint"));
         }
         Ok(self.containers.start(id).await?)
@@ -255,7 +283,8 @@ impl ContainerBackend for Engine {
             return Ok(attach::nothing(Self::framing(&container)));
         }
         let live = self.containers.attach(id, streams).await?;
-        Ok(attach::attachment(live, options.detach_keys))
+        let who = (self.containers.clone(), container.id.clone());
+        Ok(attach::attachment(live, options.detach_keys, who))
     }
 
     async fn wait(
@@ -278,8 +307,7 @@ impl ContainerBackend for Engine {
 
     async fn remove(&self, id: &str, options: RemoveContainer) -> Answer<()> {
         if options.link {
-            self.containers.find(id)?;
-            return Err(ApiError::not_implemented("removing a link"));
+            return Ok(self.containers.unlink(id).await?);
         }
         let options = RemoveOptions { is_forced: options.force, with_volumes: options.volumes };
         Ok(self.containers.remove(id, options).await?)
@@ -308,10 +336,15 @@ impl ContainerBackend for Engine {
     async fn archive_get(&self, id: &str, path: &str) -> Answer<(PathStat, ByteStream)> {
         let found = self.found_path(id, path).await?;
         let stat = files::stat(&found.info);
+        let container = self.containers.find(id)?;
+        self.containers.publish_plain(&container, "archive-path");
         Ok((stat, files::stream(move |out| found.write_archive(out))))
     }
 
     async fn archive_put(&self, id: &str, options: PutArchive, archive: ByteStream) -> Answer<()> {
-        self.write_archive(id, options, archive).await
+        self.write_archive(id, options, archive).await?;
+        let container = self.containers.find(id)?;
+        self.containers.publish_plain(&container, "extract-to-dir");
+        Ok(())
     }
 }

@@ -34,7 +34,8 @@ impl Engine {
         let mut usage = DiskUsage::default();
         if query.containers {
             let options = ListContainers { all: true, size: true, ..ListContainers::default() };
-            usage.container_usage = Some(containers(self.summaries(&options)?));
+            let items = self.summaries(&options)?;
+            usage.container_usage = Some(containers(items, |id| self.containers.log_bytes(id)));
         }
         if query.images {
             usage.image_usage = Some(self.measure_images()?);
@@ -94,11 +95,12 @@ fn images(
     }
 }
 
-fn containers(items: Vec<ContainerSummary>) -> ContainersUsage {
+/// What containers have written, to their layers and to their logs.
+fn containers(items: Vec<ContainerSummary>, log_bytes: impl Fn(&str) -> u64) -> ContainersUsage {
     let is_active = |item: &&ContainerSummary| {
         ["running", "paused", "restarting"].contains(&item.state.as_str())
     };
-    let size = |item: &ContainerSummary| item.size_rw.unwrap_or(0);
+    let size = |item: &ContainerSummary| item.size_rw.unwrap_or(0) + signed(log_bytes(&item.id));
     ContainersUsage {
         active_count: count(items.iter().filter(is_active).count()),
         reclaimable: items.iter().filter(|item| !is_active(item)).map(size).sum(),
@@ -123,6 +125,20 @@ fn volumes(items: Vec<Volume>) -> VolumesUsage {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn containers_are_counted_with_their_logs() {
+        let item = |id: &str, state: &str| ContainerSummary {
+            id: id.to_owned(),
+            state: state.to_owned(),
+            size_rw: Some(10),
+            ..ContainerSummary::default()
+        };
+        let usage = containers(vec![item("a", "running"), item("b", "exited")], |id| {
+            if id == "b" { 5 } else { 7 }
+        });
+        assert_eq!((usage.total_size, usage.reclaimable, usage.active_count), (32, 15, 1));
+    }
 
     #[test]
     fn a_shared_layer_is_counted_once_and_kept_by_its_user() {

@@ -7,7 +7,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::{
     Engine,
-    attach::{DEFAULT_DETACH_KEYS, frame_text, pump_exec},
+    attach::{DEFAULT_DETACH_KEYS, Departure, frame_text, pump_exec},
     blocking,
 };
 use crate::{
@@ -66,7 +66,7 @@ impl ExecBackend for Engine {
     }
 
     async fn start(&self, id: &str, options: StartExec) -> Answer<Attachment> {
-        let (_, exec) = self.containers.exec_to_start(id)?;
+        let (container, exec) = self.containers.exec_to_start(id)?;
         // The client says how it reads; without a terminal there are two streams to tell apart.
         let is_raw = exec.request.tty && options.tty;
         let framing = if is_raw { Framing::Raw } else { Framing::Multiplexed };
@@ -88,7 +88,10 @@ impl ExecBackend for Engine {
                         let reported = end.wait_for(Option::is_some);
                         let _ = tokio::time::timeout(END_REPORT, reported).await;
                     };
-                    pump_exec(client, attached, keys, is_framed, ended).await;
+                    let departure = pump_exec(client, attached, keys, is_framed, ended).await;
+                    if departure == Departure::Detached {
+                        containers.publish_exec_detach(&container, &exec);
+                    }
                 }
                 Ok(None) => {}
                 Err(error) => {

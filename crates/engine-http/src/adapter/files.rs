@@ -84,7 +84,7 @@ impl Engine {
     ) -> Answer<String> {
         let record = container.record();
         let some = |text: String| (!text.is_empty()).then_some(text);
-        let reference = options.reference.clone();
+        let (reference, comment) = (options.reference.clone(), options.comment.clone());
         let request = CommitRequest {
             parent: Some(record.image.clone()),
             execution: execution(options.config.as_ref(), &record.config)?,
@@ -100,20 +100,9 @@ impl Engine {
         })?;
         let image = self.images.commit(request, reader).await;
         let id = export.blame(image).await?.id.to_string();
-        self.commit_event(container, &id, reference.map(|name| name.familiar()).as_deref());
+        let name = reference.map(|name| name.familiar()).unwrap_or_default();
+        self.containers.publish_commit(container, &id, &name, &comment);
         Ok(id)
-    }
-
-    fn commit_event(&self, container: &Container, image: &str, name: Option<&str>) {
-        let mut extra = std::collections::BTreeMap::from([
-            ("imageID".to_owned(), image.to_owned()),
-            ("comment".to_owned(), String::new()),
-        ]);
-        extra.extend(name.map(|name| ("imageRef".to_owned(), name.to_owned())));
-        let record = container.record();
-        extra.insert("name".to_owned(), record.name.to_string());
-        extra.insert("image".to_owned(), record.config.image.clone());
-        self.containers.events().publish("container", "commit", container.id.as_str(), extra);
     }
 }
 

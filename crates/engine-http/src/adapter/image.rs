@@ -49,7 +49,7 @@ fn credentials(auth: Option<AuthConfig>) -> Option<Credentials> {
     )
 }
 
-fn oci_platform(platform: Platform) -> oci::image::Platform {
+pub(super) fn oci_platform(platform: Platform) -> oci::image::Platform {
     oci::image::Platform {
         architecture: platform.architecture,
         os: platform.os,
@@ -206,19 +206,35 @@ fn deleted(items: Vec<Removed>) -> Vec<ImageDeleteItem> {
 
 impl Engine {
     fn image_event(&self, action: &str, actor: &str, name: &str) {
-        let attributes = BTreeMap::from([("name".to_owned(), name.to_owned())]);
+        // The labels of an image that is here; one that was just deleted has none any more.
+        let image = self.images.resolve(actor).ok();
+        let labels = image.and_then(|image| image.config.config.as_ref()?.labels.clone());
+        let mut attributes: BTreeMap<_, _> = labels.unwrap_or_default().into_iter().collect();
+        attributes.insert("name".to_owned(), name.to_owned());
         self.containers.events().publish("image", action, actor, attributes);
     }
 
-    fn removal_events(&self, removed: &[Removed]) {
+    /// The ids of all images, to tell them from layers in what a removal says.
+    fn image_ids(&self) -> Answer<std::collections::BTreeSet<String>> {
+        let images = self.images.list(&ImageFilters::default())?;
+        Ok(images.iter().map(|image| image.id.to_string()).collect())
+    }
+
+    /// `before`: the images there were. `target`: the image whose names went.
+    fn removal_events(
+        &self,
+        removed: &[Removed],
+        before: &std::collections::BTreeSet<String>,
+        target: Option<&str>,
+    ) {
         for item in removed {
             match item {
                 Removed::Untagged(name) => {
-                    self.image_event("untag", name, name);
+                    let actor = target.unwrap_or(name);
+                    self.image_event("untag", actor, actor);
                 }
-                Removed::Deleted(id) => {
-                    self.image_event("delete", &id.to_string(), &id.to_string());
-                }
+                Removed::Deleted(id) if before.contains(id) => self.image_event("delete", id, id),
+                Removed::Deleted(_) => {}
             }
         }
     }
@@ -309,6 +325,9 @@ impl ImageBackend for Engine {
         let ImportSource::Body(body) = options.source else {
             return Err(ApiError::not_implemented("importing from a URL"));
         };
+        if options.platform.as_ref().is_some_and(|platform| platform.os != "linux") {
+            return Err(ApiError::invalid("operating system is not supported"));
+        }
         let request = ImportRequest {
             reference: options.reference,
             changes: options.changes,
@@ -324,12 +343,9 @@ impl ImageBackend for Engine {
     async fn inspect(&self, name: &str, options: InspectImage) -> Answer<ImageInspect> {
         let image = self.images.resolve(name)?;
         if let Some(wanted) = options.platform.map(oci_platform)
-            && !distribution::platform_matches(&wanted, &image.platform())
+            && !image.runs_on(&wanted)
         {
-            return Err(ApiError::not_found(format!(
-                "image with reference {name} was found but does not provide the specified platform ({})",
-                distribution::format_platform(&wanted)
-            )));
+            return Err(image.wrong_platform(name, &wanted).into());
         }
         inspect_document(&image)
             .map_err(|error| ApiError::new(types::ErrorKind::DataLoss, error.to_string()))
@@ -382,9 +398,11 @@ impl ImageBackend for Engine {
             is_forced: options.force,
             keeps_parents: options.no_prune,
         };
+        let before = self.image_ids()?;
+        let target = self.images.resolve(name).ok().map(|image| image.id.to_string());
         let removed =
             self.images.remove(request, Arc::new(ImageUsage(self.containers.clone()))).await?;
-        self.removal_events(&removed);
+        self.removal_events(&removed, &before, target.as_deref());
         Ok(deleted(removed))
     }
 
@@ -412,6 +430,13 @@ impl ImageBackend for Engine {
             return Err(ApiError::not_implemented("saving single platforms of an image"));
         }
         self.images.check_save(&options.names)?;
+        let engine = self.clone();
+        let ids: Vec<_> = options
+            .names
+            .iter()
+            .filter_map(|name| self.images.resolve(name).ok())
+            .map(|image| image.id.to_string())
+            .collect();
         let (reader, writer) = tokio::io::duplex(SAVE_PIPE_BYTES);
         let (images, names) = (self.images.clone(), options.names);
         // A failure breaks the pipe: the client sees a body that ends without its last chunk.
@@ -419,7 +444,10 @@ impl ImageBackend for Engine {
         let chunks = tokio_util::io::ReaderStream::with_capacity(reader, 64 * 1024);
         let outcome = stream::once(async move {
             match task.await {
-                Ok(Ok(())) => Ok(bytes::Bytes::new()),
+                Ok(Ok(())) => {
+                    ids.iter().for_each(|id| engine.image_event("save", id, id));
+                    Ok(bytes::Bytes::new())
+                }
                 Ok(Err(error)) => Err(std::io::Error::other(types::error::chain(&error))),
                 Err(error) => Err(std::io::Error::other(error)),
             }
@@ -443,8 +471,9 @@ impl ImageBackend for Engine {
     async fn prune(&self, filters: Filters) -> Answer<ImagePruneReport> {
         let filters = image_filters(&filters, &["dangling", "label", "label!", "until"])?;
         let usage = Arc::new(ImageUsage(self.containers.clone()));
+        let before = self.image_ids()?;
         let pruned = self.images.prune(filters, usage).await?;
-        self.removal_events(&pruned.removed);
+        self.removal_events(&pruned.removed, &before, None);
         let attributes =
             BTreeMap::from([("reclaimed".to_owned(), pruned.reclaimed_bytes.to_string())]);
         self.containers.events().publish("image", "prune", "", attributes);

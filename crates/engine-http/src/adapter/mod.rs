@@ -4,6 +4,7 @@ mod attach;
 mod container;
 mod container_filter;
 mod disk_usage;
+mod event;
 mod exec;
 mod export_pipe;
 mod files;

@@ -110,7 +110,13 @@ impl NetworkBackend for Engine {
         Ok(document(self.networks.get(id)?))
     }
 
-    async fn create(&self, _request: NetworkCreateRequest) -> Answer<NetworkCreateResponse> {
+    async fn create(&self, request: NetworkCreateRequest) -> Answer<NetworkCreateResponse> {
+        if ["bridge", "host", "none"].contains(&request.name.as_str()) {
+            return Err(ApiError::new(
+                types::ErrorKind::PermissionDenied,
+                format!("operation is not permitted on predefined {} network", request.name),
+            ));
+        }
         Err(user_defined())
     }
 

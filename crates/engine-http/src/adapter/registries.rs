@@ -37,7 +37,6 @@ pub(super) fn document(insecure: &[String], mirrors: &[String]) -> RegistryServi
         insecure_registry_cidrs: Some(cidrs.collect()),
         index_configs: indexes,
         mirrors: Some(mirrors.to_vec()),
-        ..RegistryServiceConfig::default()
     }
 }
 

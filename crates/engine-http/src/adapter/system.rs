@@ -1,22 +1,21 @@
 //! `/version`, `/info`, `/events`, `/system/df`, `/auth`.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
-use ::container::{Event, clock, host_memory_bytes, state::Phase};
+use ::container::{clock, host_memory_bytes, state::Phase};
 use async_trait::async_trait;
 use engine_api::{
     auth::{AuthConfig, AuthResponse},
     disk_usage::DiskUsage,
-    event::{EventActor, EventMessage},
+    event::EventMessage,
     info::{Commit, PluginsInfo, Runtime, SwarmInfo, SystemInfo},
     version::{ComponentVersion, PlatformName, SystemVersion},
 };
-use futures_util::{StreamExt, stream, stream::BoxStream};
-use tokio::sync::broadcast;
+use futures_util::stream::BoxStream;
 
-use super::{Engine, container::nanos, registries};
+use super::{Engine, registries};
 use crate::{
-    Answer, ApiError, ApiVersion, Filters,
+    Answer, ApiError, ApiVersion,
     backend::{
         SystemBackend,
         system::{DiskUsageQuery, EventQuery},
@@ -65,53 +64,6 @@ fn count(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn api_event(event: &Event) -> EventMessage {
-    // The fields from before actors existed are kept for containers and images only.
-    let is_old = matches!(event.kind, "container" | "image");
-    let old = |text: &str| if is_old { text.to_owned() } else { String::new() };
-    EventMessage {
-        status: old(&event.action),
-        id: old(&event.actor),
-        from: match event.kind {
-            "container" => event.attributes.get("image").cloned().unwrap_or_default(),
-            _ => String::new(),
-        },
-        kind: event.kind.to_owned(),
-        action: event.action.clone(),
-        actor: EventActor { id: event.actor.clone(), attributes: event.attributes.clone() },
-        scope: "local".to_owned(),
-        time: event.time_nanos / 1_000_000_000,
-        time_nano: event.time_nanos,
-    }
-}
-
-/// The filters of `/events`: a type's own filter (`container`, `image`, ...) matches by id or name.
-fn admits_event(event: &Event, filters: &Filters) -> bool {
-    let action = event.action.split(':').next().unwrap_or_default();
-    let wanted = filters.get("event");
-    let is_action =
-        wanted.is_empty() || wanted.iter().any(|want| want == &event.action || want == action);
-    let is_object = ["container", "image", "volume", "network", "daemon"].iter().all(|kind| {
-        let wanted = filters.get(kind);
-        let name = event.attributes.get(if *kind == "image" && event.kind == "container" {
-            "image"
-        } else {
-            "name"
-        });
-        let is_of_kind = event.kind == *kind || (*kind == "image" && event.kind == "container");
-        wanted.is_empty()
-            || (is_of_kind
-                && wanted.iter().any(|want| {
-                    event.actor.starts_with(want.as_str()) || name.is_some_and(|n| n == want)
-                }))
-    });
-    is_action
-        && is_object
-        && filters.admits("type", event.kind)
-        && filters.admits("scope", "local")
-        && filters.admits_labels("label", &event.attributes)
-}
-
 impl Engine {
     fn runtimes(&self) -> BTreeMap<String, Runtime> {
         let settings = self.containers.settings();
@@ -145,6 +97,7 @@ impl SystemBackend for Engine {
             ("Os".to_owned(), "linux".to_owned()),
             ("Arch".to_owned(), architecture()),
             ("KernelVersion".to_owned(), kernel_version()),
+            ("Experimental".to_owned(), "false".to_owned()),
         ]);
         Ok(SystemVersion {
             platform: PlatformName { name: "Gantry".to_owned() },
@@ -205,6 +158,8 @@ impl SystemBackend for Engine {
             logging_driver: settings.log.kind.clone(),
             cgroup_driver: "cgroupfs".to_owned(),
             cgroup_version: if is_v2 { "2" } else { "1" }.to_owned(),
+            // What this engine has in their place.
+            n_goroutines: count(tokio::runtime::Handle::current().metrics().num_alive_tasks()),
             n_events_listener: count(self.containers.events().subscribers()),
             kernel_version: kernel_version(),
             operating_system,
@@ -264,42 +219,6 @@ impl SystemBackend for Engine {
     }
 
     async fn events(&self, query: EventQuery) -> Answer<BoxStream<'static, EventMessage>> {
-        let since = query.since.map(nanos);
-        let until = query.until.map(nanos);
-        let (past, live) = self.containers.events().subscribe(since.or(until.map(|_| 0)));
-        let filters = query.filters;
-        let is_over = move |event: &Arc<Event>| until.is_some_and(|until| event.time_nanos > until);
-        let past = stream::iter(past);
-        let is_past = until.is_some_and(|until| until <= clock::now_nanos());
-        let live = stream::unfold(live, |mut live| async move {
-            loop {
-                match live.recv().await {
-                    Ok(event) => return Some((event, live)),
-                    // A subscriber that was too slow goes on with what is kept.
-                    Err(broadcast::error::RecvError::Lagged(missed)) => {
-                        tracing::warn!(missed, "an event stream was too slow");
-                    }
-                    Err(broadcast::error::RecvError::Closed) => return None,
-                }
-            }
-        });
-        let all = if is_past { past.boxed() } else { past.chain(live).boxed() };
-        let deadline = until.map(|until| {
-            let left = (until - clock::now_nanos()).max(0);
-            std::time::Duration::from_nanos(u64::try_from(left).unwrap_or(0))
-        });
-        let messages = all
-            .take_while(move |event| {
-                let goes_on = !is_over(event);
-                async move { goes_on }
-            })
-            .filter_map(move |event| {
-                let message = admits_event(&event, &filters).then(|| api_event(&event));
-                async move { message }
-            });
-        Ok(match deadline {
-            Some(deadline) => messages.take_until(tokio::time::sleep(deadline)).boxed(),
-            None => messages.boxed(),
-        })
+        Ok(super::event::stream(self.containers.events(), query))
     }
 }

@@ -24,6 +24,7 @@ pub fn lift_create(
     request: &mut ContainerCreateRequest,
     version: ApiVersion,
 ) -> Answer<Vec<String>> {
+    check_ports(request)?;
     let mac_address = std::mem::take(&mut request.config.mac_address);
     let host = request.host_config.get_or_insert_default();
     let networking = request.networking_config.get_or_insert_default();
@@ -46,6 +47,25 @@ pub fn lift_create(
     warnings.extend(fill_port_bindings(host, version));
     host.resources.pids_limit = host.resources.pids_limit.filter(|limit| *limit > 0);
     Ok(warnings)
+}
+
+/// Ports are keys of the document: Docker's decoder refuses what is none.
+fn check_ports(request: &ContainerCreateRequest) -> Answer<()> {
+    let bound = request.host_config.iter().flat_map(|host| host.port_bindings.iter().flatten());
+    for spec in request.config.exposed_ports.keys().chain(bound.map(|(spec, _)| spec)) {
+        if spec.is_empty() {
+            return Err(ApiError::invalid("invalid JSON: invalid port: value is empty"));
+        }
+        let number = spec.split('/').next().unwrap_or_default();
+        let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+        let cause = match number.parse::<u16>() {
+            Ok(_) if is_number => continue,
+            Err(_) if is_number => "value out of range",
+            _ => "invalid syntax",
+        };
+        return Err(ApiError::invalid(format!("invalid JSON: invalid port '{number}': {cause}")));
+    }
+    Ok(())
 }
 
 /// `default` is this engine's `bridge`, also as the key of an endpoint.
@@ -347,6 +367,23 @@ mod tests {
         assert!(mount.bind_options.as_ref().unwrap().read_only_non_recursive);
         let error = lift_create(&mut request(json), ApiVersion::NEWEST).unwrap_err();
         assert_eq!(error.message, "TmpfsOptions must not be specified on mount type \"bind\"");
+    }
+
+    #[test]
+    fn a_port_that_is_none_is_refused_as_by_dockers_decoder() {
+        let message = |port: &str| {
+            let json = format!(r#"{{"HostConfig":{{"PortBindings":{{"{port}":[{{}}]}}}}}}"#);
+            lift_create(&mut request(&json), ApiVersion::NEWEST).err().map(|e| e.message)
+        };
+        assert_eq!(message("80/tcp"), None);
+        assert_eq!(
+            message("19039;1230").unwrap(),
+            "invalid JSON: invalid port '19039;1230': invalid syntax"
+        );
+        assert_eq!(
+            message("65536/udp").unwrap(),
+            "invalid JSON: invalid port '65536': value out of range"
+        );
     }
 
     #[test]

@@ -39,6 +39,9 @@ pub fn router(backend: Arc<dyn ContainerBackend>) -> Router {
         .route("/containers/prune", post(prune))
         .route("/containers/{id}", delete(remove))
         .route("/containers/{id}/json", get(inspect))
+        // The name that a link gives: `PARENT/ALIAS`.
+        .route("/containers/{id}/{alias}", delete(remove))
+        .route("/containers/{id}/{alias}/json", get(inspect))
         .route("/containers/{id}/top", get(top))
         .route("/containers/{id}/changes", get(changes))
         .route("/containers/{id}/start", post(start))
@@ -75,9 +78,8 @@ async fn create(
     query: Parameters,
     body: JsonBody<ContainerCreateRequest>,
 ) -> Answer<Response> {
-    let mut request = body
-        .required()
-        .map_err(|_| ApiError::invalid("config cannot be empty in order to create a container"))?;
+    // This one route has a decoder of its own in Docker, with its own words for "nothing".
+    let mut request = body.0.ok_or_else(|| ApiError::invalid("invalid JSON: EOF"))?;
     let warnings = compat::container::lift_create(&mut request, version)?;
     let platform = if version.is_at_least(41) { query.platform_path("platform")? } else { None };
     let name = query.given("name").map(|name| name.trim_start_matches('/').to_owned());

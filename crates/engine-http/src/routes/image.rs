@@ -92,11 +92,15 @@ impl Call {
         {
             filters.add("reference", pattern);
         }
+        let has_manifests = self.version.is_at_least(47) && self.query.flag("manifests");
+        if self.version.is_at_least(54) && self.query.flag("identity") && !has_manifests {
+            return Err(ApiError::invalid("identity requires manifests=1"));
+        }
         let options = ListImages {
             all: self.query.flag("all"),
             filters,
             shared_size: self.version.is_at_least(42) && self.query.flag("shared-size"),
-            manifests: self.version.is_at_least(47) && self.query.flag("manifests"),
+            manifests: has_manifests,
         };
         let mut images = self.backend.list(options).await?;
         compat::image::lower_list(&mut images, self.version);

@@ -367,7 +367,10 @@ impl ImageBackend for Fake {
         self.note(options.names);
         Ok(ByteStream::once("tar"))
     }
-    async fn load(&self, _: LoadImages, _: ByteStream) -> Answer<ProgressStream> {
+    async fn load(&self, options: LoadImages, _: ByteStream) -> Answer<ProgressStream> {
+        if !options.quiet {
+            return Ok(stream::iter([Err(ApiError::invalid("no archive"))]).boxed());
+        }
         Ok(stream::iter([message("Loaded")]).boxed())
     }
     async fn prune(&self, _: Filters) -> Answer<ImagePruneReport> {

@@ -37,9 +37,9 @@ impl<'e> Attributes<'e> {
         let mode = Mode::from_raw_mode(self.0.mode & 0o7777);
         match target {
             Target::Open(fd) => fs::fchmod(fd, mode)?,
-            // The entry was just made by us, so it is what it is said to be.
+            // A running container may have put a link in the place of what was just made.
             Target::Entry(dir, name) if self.0.kind != Kind::Symlink => {
-                fs::chmodat(dir, name, mode, AtFlags::empty())?;
+                sys::confine::chmod_at(dir, name, mode)?;
             }
             Target::Entry(..) => {}
         }

@@ -79,8 +79,7 @@ impl Call {
             quiet: self.query.flag_default_on("quiet"),
             platforms: self.archive_platforms()?,
         };
-        let stream = self.backend.load(options, ByteStream::from_body(body)).await?;
-        answer::progress(stream).await
+        Ok(answer::told(self.backend.load(options, ByteStream::from_body(body)).await?))
     }
 
     fn archive_platforms(&self) -> Answer<Vec<engine_api::descriptor::Platform>> {

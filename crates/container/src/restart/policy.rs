@@ -1,4 +1,4 @@
-//! Restart policies: when an ended container is started again, and how long to wait before.
+//! When an ended container is started again, and how long to wait before.
 
 use std::time::Duration;
 
@@ -27,6 +27,11 @@ pub enum Policy {
         /// Bound.
         max_retries: u32,
     },
+    /// As `OnFailure`, and when its health checks say that it does not work.
+    OnUnhealthy {
+        /// Bound.
+        max_retries: u32,
+    },
 }
 
 impl Policy {
@@ -37,7 +42,8 @@ impl Policy {
     pub fn parse(policy: &RestartPolicy, is_auto_remove: bool) -> Result<Self, ContainerError> {
         let invalid = |text: &str| Err(ContainerError::Invalid(text.to_owned()));
         let retries = policy.maximum_retry_count;
-        if policy.name != "on-failure" && retries != 0 {
+        let is_counted = matches!(policy.name.as_str(), "on-failure" | "on-unhealthy");
+        if !is_counted && retries != 0 {
             return invalid(
                 "invalid restart policy: maximum retry count can only be used with 'on-failure'",
             );
@@ -51,6 +57,9 @@ impl Policy {
             "unless-stopped" => Self::UnlessStopped,
             "on-failure" => {
                 Self::OnFailure { max_retries: u32::try_from(retries).unwrap_or(u32::MAX) }
+            }
+            "on-unhealthy" => {
+                Self::OnUnhealthy { max_retries: u32::try_from(retries).unwrap_or(u32::MAX) }
             }
             other => {
                 return Err(ContainerError::Invalid(format!(
@@ -73,9 +82,20 @@ impl Policy {
         match self {
             Self::No => false,
             Self::Always | Self::UnlessStopped => true,
-            Self::OnFailure { max_retries } => {
-                state.exit_code != 0 && (max_retries == 0 || state.restart_count < max_retries)
+            Self::OnFailure { .. } | Self::OnUnhealthy { .. } => {
+                state.exit_code != 0 && self.has_retries(state)
             }
+        }
+    }
+
+    /// Whether one more restart is within the policy's bound.
+    #[must_use]
+    pub fn has_retries(self, state: &State) -> bool {
+        match self {
+            Self::OnFailure { max_retries } | Self::OnUnhealthy { max_retries } => {
+                max_retries == 0 || state.restart_count < max_retries
+            }
+            Self::No | Self::Always | Self::UnlessStopped => true,
         }
     }
 
@@ -87,15 +107,16 @@ impl Policy {
                 Self::No => false,
                 Self::Always => true,
                 Self::UnlessStopped => !state.is_manually_stopped,
-                Self::OnFailure { .. } => self.wants_restart(state),
+                Self::OnFailure { .. } | Self::OnUnhealthy { .. } => self.wants_restart(state),
             }
     }
 }
 
-/// How long to wait before restart number `count` (from 0).
+/// How long to wait before restart number `count` (from 1) of those that follow each other.
 #[must_use]
 pub fn delay(count: u32) -> Duration {
-    FIRST_DELAY.saturating_mul(1u32.checked_shl(count.min(16)).unwrap_or(u32::MAX)).min(MAX_DELAY)
+    let doublings = count.saturating_sub(1).min(16);
+    FIRST_DELAY.saturating_mul(1 << doublings).min(MAX_DELAY)
 }
 
 /// Whether the last run was long enough to forget earlier failures.
@@ -118,6 +139,7 @@ mod tests {
     fn parsing() {
         assert_eq!(policy("", 0).unwrap(), Policy::No);
         assert_eq!(policy("on-failure", 3).unwrap(), Policy::OnFailure { max_retries: 3 });
+        assert_eq!(policy("on-unhealthy", 2).unwrap(), Policy::OnUnhealthy { max_retries: 2 });
         assert!(policy("always", 3).is_err());
         assert!(policy("on-failure", -1).is_err());
         assert!(policy("nosuch", 0).is_err());
@@ -144,8 +166,9 @@ mod tests {
 
     #[test]
     fn delays_double_up_to_a_minute() {
-        assert_eq!(delay(0), Duration::from_millis(100));
-        assert_eq!(delay(3), Duration::from_millis(800));
+        assert_eq!(delay(1), Duration::from_millis(100));
+        assert_eq!(delay(4), Duration::from_millis(800));
+        assert_eq!(delay(10), Duration::from_millis(51_200));
         assert_eq!(delay(40), MAX_DELAY);
     }
 }
