@@ -3,12 +3,9 @@
 use std::{net::TcpStream, path::Path, sync::Arc};
 
 use container_log::sink::Tls;
-use rustls::{
-    ClientConfig, ClientConnection, RootCertStore, StreamOwned,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
-};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject as _};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls_pki_types::ServerName;
+use tls::{Identity, TlsError, Trust};
 
 use super::{SinkError, transport::Connection};
 
@@ -32,78 +29,24 @@ pub(super) fn connect(
 }
 
 fn configure(keys: &Tls) -> Result<ClientConfig, SinkError> {
-    let failed = |error: &dyn std::fmt::Display| SinkError::Tls(error.to_string());
-    let provider = Arc::new(ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(|e| failed(&e))?;
-    let builder = if keys.skip_verify {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+    let failed = |error: &TlsError| SinkError::Tls(types::error::chain(error));
+    let trust = if keys.skip_verify {
+        Trust::Anyone
     } else {
-        builder.with_root_certificates(roots(keys.ca.as_deref())?)
+        Trust::Roots(roots(keys.ca.as_deref()).map_err(|error| failed(&error))?)
     };
-    match (&keys.certificate, &keys.key) {
+    let identity = match (&keys.certificate, &keys.key) {
         (Some(certificate), Some(key)) => {
-            let key = PrivateKeyDer::from_pem_file(key).map_err(|e| failed(&e))?;
-            builder.with_client_auth_cert(certificates(certificate)?, key).map_err(|e| failed(&e))
+            Some(Identity { certificate: certificate.clone(), key: key.clone() })
         }
-        _ => Ok(builder.with_no_client_auth()),
-    }
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, SinkError> {
-    CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect)
-        .map_err(|error| SinkError::Tls(format!("{}: {error}", path.display())))
-}
-
-fn roots(ca: Option<&Path>) -> Result<RootCertStore, SinkError> {
-    let trusted = match ca {
-        Some(path) => certificates(path)?,
-        None => rustls_native_certs::load_native_certs().certs,
+        _ => None,
     };
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(trusted);
-    Ok(roots)
+    tls::client_config(trust, identity.as_ref()).map_err(|error| failed(&error))
 }
 
-/// Takes any certificate, as `syslog-tls-skip-verify` asks; signatures are checked all the same.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &rustls::DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &rustls::DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
+fn roots(ca: Option<&Path>) -> Result<RootCertStore, TlsError> {
+    let Some(path) = ca else { return Ok(tls::system_roots().0) };
+    let mut roots = RootCertStore::empty();
+    tls::add_roots(&mut roots, path)?;
+    Ok(roots)
 }
