@@ -17,7 +17,9 @@ use fake::{FakeEngine, Seen};
 const FLAGS: &str = include_str!("../../../crates/cli/data/flags.tsv");
 
 /// The arguments with which each command runs.
-const ARGUMENTS: [(&str, &str); 71] = [
+const ARGUMENTS: [(&str, &str); 73] = [
+    ("api-socket create", "--allow events watcher"),
+    ("api-socket ls", ""),
     ("builder prune", "-f"),
     ("container attach", "web"),
     ("container commit", "web"),
@@ -92,7 +94,9 @@ const ARGUMENTS: [(&str, &str); 71] = [
 ];
 
 /// Values for flags that do not take just any text.
-const VALUES: [(&str, &str); 56] = [
+const VALUES: [(&str, &str); 58] = [
+    ("mode", "0600"),
+    ("redact", "env"),
     ("add-host", "a:1.2.3.4"),
     ("availability", "drain"),
     ("attach", "stdout"),
@@ -152,7 +156,8 @@ const VALUES: [(&str, &str); 56] = [
 ];
 
 /// Flags whose effect this engine cannot show, and why.
-const UNSEEN: [(&str, &str, &str); 26] = [
+const UNSEEN: [(&str, &str, &str); 27] = [
+    ("api-socket create", "allow", "it is among the arguments"),
     ("image load", "input", "it is among the arguments"),
     ("container update", "cpu-shares", "it is among the arguments"),
     ("login", "password", "it is among the arguments"),

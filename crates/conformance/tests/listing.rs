@@ -47,6 +47,9 @@ fn events_tell_the_story_in_order() {
     let engine = Engine::start();
     let follow = engine.docker_session(&[
         "events",
+        // It may be there only after the first of them.
+        "--since",
+        "10m",
         "--filter",
         "container=story",
         "--format",

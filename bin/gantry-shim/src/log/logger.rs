@@ -286,7 +286,7 @@ mod tests {
     fn a_logger_that_takes_nothing_makes_a_blocking_container_wait_and_no_other() {
         for is_blocking in [true, false] {
             let poller = Poller::new().unwrap();
-            let (_dir, sink) = sink(r"printf '\000' >&0; exec sleep 60", is_blocking);
+            let (_dir, sink) = sink(r"printf '\000' >&0; exec sleep 15", is_blocking);
             let mut logger = Logger::start(sink, Token::Logger(0), &poller).unwrap();
             for _ in 0..1000 {
                 let mut frames = Vec::new();
@@ -304,7 +304,8 @@ mod tests {
     #[test]
     fn a_logger_that_ends_is_noticed_and_nobody_waits_for_it() {
         let poller = Poller::new().unwrap();
-        let (_dir, sink) = sink(r"printf '\000' >&0", true);
+        // It takes its configuration, so that the end comes after the start and not in it.
+        let (_dir, sink) = sink(r"head -c 6 >/dev/null; printf '\000' >&0", true);
         let mut logger = Logger::start(sink, Token::Logger(0), &poller).unwrap();
         let deadline = Instant::now() + Duration::from_secs(10);
         while logger.serve(&poller).is_ok() {

@@ -179,6 +179,9 @@ fn reply(method: &str, path: &str, body: &[u8]) -> (u16, String) {
         ("GET", "/volumes") => ok(
             json!({"Volumes": [{"Driver": "local", "Name": "vol", "Mountpoint": "/v", "Labels": {"x": "y"}, "Options": null, "Scope": "local"}], "Warnings": null}),
         ),
+        ("GET", "/gantry/api-sockets") => ok(
+            json!([{"Name": "watcher", "Path": "/w", "Gid": 0, "Mode": "0660", "Allow": ["events"], "Filters": {}, "Redact": [], "Created": "2025-01-02T03:04:05Z"}]),
+        ),
         ("GET", "/networks") => ok(
             json!([{"Name": "bridge", "Id": ID, "Created": "2025-01-02T03:04:05Z", "Scope": "local", "Driver": "bridge", "Labels": {}}]),
         ),

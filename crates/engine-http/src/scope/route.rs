@@ -32,6 +32,9 @@ const ROUTES: &[(&str, &str, Grant)] = &[
     ("POST", "/containers/prune", Needs(ContainersPrune)),
     ("DELETE", "/containers/{id}", Needs(ContainersRemove)),
     ("GET", "/containers/{id}/json", Needs(ContainersInspect)),
+    // Names of links are `CONTAINER/ALIAS`.
+    ("DELETE", "/containers/{id}/{alias}", Needs(ContainersRemove)),
+    ("GET", "/containers/{id}/{alias}/json", Needs(ContainersInspect)),
     ("GET", "/containers/{id}/top", Needs(ContainersTop)),
     ("GET", "/containers/{id}/changes", Needs(ContainersChanges)),
     ("POST", "/containers/{id}/start", Needs(ContainersStart)),
