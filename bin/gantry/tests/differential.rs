@@ -52,7 +52,7 @@ fn run(
     };
     let mut requests = engine.take();
     for request in &mut requests {
-        sort_environment(&mut request.body);
+        sort_what_is_unordered(&mut request.body);
     }
     Outcome {
         code: output.status.code(),
@@ -62,10 +62,13 @@ fn run(
     }
 }
 
-/// docker walks a Go map when it builds the environment: its order changes from run to run.
-fn sort_environment(body: &mut serde_json::Value) {
-    if let Some(env) = body.get_mut("Env").and_then(serde_json::Value::as_array_mut) {
-        env.sort_by_key(ToString::to_string);
+/// docker walks Go maps when it builds the environment and the binds: their order changes from run
+/// to run.
+fn sort_what_is_unordered(body: &mut serde_json::Value) {
+    for pointer in ["/Env", "/HostConfig/Binds"] {
+        if let Some(list) = body.pointer_mut(pointer).and_then(serde_json::Value::as_array_mut) {
+            list.sort_by_key(ToString::to_string);
+        }
     }
 }
 
