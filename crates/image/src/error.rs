@@ -1,5 +1,7 @@
 //! What an image operation can end in, in Docker's words where Docker has some.
 
+use std::io;
+
 use types::{Classify, Digest, ErrorKind, ReferenceError};
 
 /// Why an image cannot be deleted.
@@ -184,7 +186,7 @@ pub enum ImageError {
         /// What was tried.
         action: &'static str,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// A layer cannot be decompressed.
     #[error("cannot read layer")]
@@ -222,7 +224,7 @@ impl From<tokio::task::JoinError> for ImageError {
 }
 
 impl ImageError {
-    pub(crate) fn stream(action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+    pub(crate) fn stream(action: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Stream { action, source }
     }
 
@@ -252,6 +254,15 @@ impl Classify for ImageError {
             | Self::LayerCount { .. }
             | Self::Damaged { .. }
             | Self::LayerVerification { .. } => ErrorKind::DataLoss,
+            // Whichever of a layer's two writers meets the full disk first.
+            Self::Stream { source, .. }
+                if matches!(
+                    source.kind(),
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+                ) =>
+            {
+                ErrorKind::Unavailable
+            }
             Self::Stream { .. } | Self::Shared(_) | Self::Task(_) => ErrorKind::Internal,
             Self::Decompress(error) => error.kind(),
             Self::Content(error) => error.kind(),
