@@ -13,11 +13,24 @@ use tokio::sync::watch;
 /// How long further events are waited for: one write then takes them all.
 const GATHERING: Duration = Duration::from_millis(5);
 
-/// The log's end of the events. Dropping it ends the thread once it has written what it got.
+/// The log's end of the events. Dropping it waits until the thread has written what it got.
 pub(super) struct LogThread {
     dir: PathBuf,
-    queue: mpsc::Sender<Arc<Event>>,
+    /// There until the drop.
+    queue: Option<mpsc::Sender<Arc<Event>>>,
+    thread: Option<thread::JoinHandle<()>>,
     logged: watch::Receiver<u64>,
+}
+
+impl Drop for LogThread {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread of the event log has panicked");
+        }
+    }
 }
 
 impl LogThread {
@@ -30,12 +43,12 @@ impl LogThread {
             source,
         };
         // Ends when the queue's other end is dropped.
-        thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("event-log".to_owned())
             .stack_size(256 * 1024)
             .spawn(move || append_all(writer, &events, &told))
             .map_err(failed)?;
-        Ok(Self { dir: dir.to_owned(), queue, logged })
+        Ok(Self { dir: dir.to_owned(), queue: Some(queue), thread: Some(thread), logged })
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -43,8 +56,10 @@ impl LogThread {
     }
 
     pub(super) fn append(&self, event: Arc<Event>) {
-        // The thread ends only after this end of the queue.
-        let _ = self.queue.send(event);
+        if let Some(queue) = &self.queue {
+            // The thread ends only after this end of the queue.
+            let _ = queue.send(event);
+        }
     }
 
     /// The number of the newest event that is in the log.
